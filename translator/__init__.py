@@ -1,0 +1,1 @@
+"""Train and serve your own translator: a GRU network on TensorFlow and Keras."""
