@@ -1,0 +1,245 @@
+"""Text to subword ids and back: one vocabulary for both languages."""
+
+import hashlib
+import io
+import logging
+import random
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import sentencepiece
+
+from translator.errors import UserError
+from translator.text import normalize_text
+
+_logger = logging.getLogger(__name__)
+
+PAD_ID = 0
+UNK_ID = 1
+BOS_ID = 2
+EOS_ID = 3
+
+# The vocabulary of a larger corpus is made from a random sample of this many lines.
+MAX_TRAINING_LINES = 500_000
+
+
+class Tokenizer:
+    """Cuts text into subwords by a unigram language model (Kudo 2018).
+
+    Nothing is lost: `decode(encode(text)) == normalize_text(text)` for every text, as
+    a character outside the vocabulary is spelled by its UTF-8 bytes. Text that looks
+    like a special token (`</s>`) is only text. Digits are cut one by one, so that a
+    number that was never seen is made of parts that were.
+
+    **Source:** Kudo 2018, "Subword Regularization", section 3, in the implementation of
+    SentencePiece, without SentencePiece's own normalisation.
+
+    Args:
+        model: Bytes of a SentencePiece model. See also `train` and `load`.
+
+    Raises:
+        UserError: The bytes are no such model, or its special ids are not ours.
+
+    Example:
+        >>> stems = ["walk", "talk", "jump", "want", "look", "turn", "work"]
+        >>> texts = [f"{a}ing, {b}ed {n}" for a in stems for b in stems for n in "12"]
+        >>> tokenizer = Tokenizer.train(texts, vocabulary_size=300)
+        >>> tokenizer.tokens(tokenizer.encode("looked 21"))
+        ['▁look', 'e', 'd', '▁', '2', '1', '</s>']
+        >>> tokenizer.decode(tokenizer.encode("Привет, 👋!"))
+        'Привет, 👋!'
+    """
+
+    def __init__(self, model: bytes):
+        self.model_bytes = model
+        self.checksum = hashlib.sha256(model).hexdigest()
+        self._processor = _load_processor(model)
+        self.vocabulary_size: int = self._processor.get_piece_size()
+        self._log_probs = [
+            self._processor.get_score(piece) for piece in range(self.vocabulary_size)
+        ]
+
+    @classmethod
+    def train(
+        cls, texts: Iterable[str], vocabulary_size: int = 5_000, seed: int = 1
+    ) -> Self:
+        """Finds the vocabulary that describes the texts best.
+
+        The same texts in the same order give the same bytes, on any number of cores.
+
+        Args:
+            texts: Lines of both languages. Read once.
+            vocabulary_size: Most subwords, with the 4 special and the 256 byte tokens.
+                A few words have no more than a few parts: see `vocabulary_size` of the
+                result.
+            seed: Chooses the lines if there are more than `MAX_TRAINING_LINES`.
+
+        Raises:
+            UserError: There is no text, or the vocabulary is smaller than its alphabet.
+        """
+        lines = _sample_lines(filter(None, map(normalize_text, texts)), seed)
+        if not lines:
+            raise UserError("there is no text to make a vocabulary of.")
+        model = io.BytesIO()
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=iter(lines),
+                model_writer=model,
+                model_type="unigram",
+                vocab_size=vocabulary_size,
+                hard_vocab_limit=False,
+                character_coverage=0.9998,
+                byte_fallback=True,
+                split_digits=True,
+                normalization_rule_name="identity",
+                pad_id=PAD_ID,
+                unk_id=UNK_ID,
+                bos_id=BOS_ID,
+                eos_id=EOS_ID,
+                num_threads=4,  # Fixed: the sums, and so the model, depend on it.
+                minloglevel=2,
+            )
+        except RuntimeError as error:
+            raise UserError(_explain(str(error), vocabulary_size)) from None
+        tokenizer = cls(model.getvalue())
+        if tokenizer.vocabulary_size < vocabulary_size:
+            _logger.info(
+                "the texts give %d subwords, fewer than the %d asked for",
+                tokenizer.vocabulary_size,
+                vocabulary_size,
+            )
+        return tokenizer
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Reads a file written by `save`."""
+        try:
+            model = Path(path).read_bytes()
+        except OSError as error:
+            raise UserError(
+                f"cannot read the tokenizer {path}: {error.strerror}."
+            ) from None
+        try:
+            return cls(model)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+
+    @classmethod
+    def from_bytes(cls, model: bytes) -> Self:
+        """The inverse of `model_bytes`."""
+        return cls(model)
+
+    def save(self, path: Path | str) -> None:
+        Path(path).write_bytes(self.model_bytes)
+
+    def encode(self, text: str) -> list[int]:
+        """Returns the ids of the text's best segmentation, with EOS, without BOS."""
+        return self.encode_batch([text])[0]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """Encodes many texts; quicker than one by one."""
+        normalized = [normalize_text(text) for text in texts]
+        return self._processor.encode(normalized, out_type=int, add_eos=True)
+
+    def sample_batch(
+        self,
+        texts: Sequence[str],
+        share: float,
+        rng: np.random.Generator,
+        *,
+        num_candidates: int = 16,
+        smoothness: float = 0.2,
+    ) -> list[list[int]]:
+        """Encodes many texts, a share of them by a segmentation drawn at random.
+
+        A model that sees several segmentations of a word learns what its parts mean
+        (subword regularisation). The segmentation x is drawn from the most probable
+        `num_candidates` with a probability in proportion to P(x) ** smoothness (Kudo
+        2018, section 3.3). The draws come from `rng` alone, so they repeat in any
+        process; SentencePiece's own sampling does not.
+
+        Args:
+            texts: What to encode.
+            share: Fraction of the texts to draw for, 0 to 1.
+            rng: Source of the draws.
+            num_candidates: Most probable segmentations to choose from.
+            smoothness: 0 chooses any of them alike, a large value the best one.
+        """
+        batch = self.encode_batch(texts)
+        for row in np.flatnonzero(rng.random(len(texts)) < share):
+            candidates = self._processor.nbest_encode(
+                normalize_text(texts[row]),
+                nbest_size=num_candidates,
+                out_type=int,
+                add_eos=True,
+            )
+            log_probs = [sum(map(self._log_probs.__getitem__, c)) for c in candidates]
+            # The largest of log p + Gumbel noise is a draw from p.
+            noisy = smoothness * np.array(log_probs) + rng.gumbel(size=len(candidates))
+            batch[row] = candidates[noisy.argmax()]
+        return batch
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Returns the text of the ids before the first EOS: one normalised line.
+
+        PAD, UNK and BOS are skipped. Bytes that are no UTF-8, which an untrained model
+        may write, become U+FFFD.
+        """
+        return normalize_text(self._processor.decode(list(_words_of(ids))))
+
+    def tokens(self, ids: Iterable[int]) -> list[str]:
+        """Returns the subword of each id. A leading `▁` stands for a space."""
+        return [self._processor.id_to_piece(int(token_id)) for token_id in ids]
+
+
+def _words_of(ids: Iterable[int]) -> Iterator[int]:
+    for token_id in map(int, ids):
+        if token_id == EOS_ID:
+            return
+        if token_id not in (PAD_ID, UNK_ID, BOS_ID):
+            yield token_id
+
+
+def _load_processor(model: bytes) -> sentencepiece.SentencePieceProcessor:
+    processor = sentencepiece.SentencePieceProcessor()
+    try:
+        processor.load_from_serialized_proto(model)
+    except RuntimeError:
+        raise UserError("this is not a SentencePiece model.") from None
+    special_ids = (
+        processor.pad_id(),
+        processor.unk_id(),
+        processor.bos_id(),
+        processor.eos_id(),
+    )
+    if special_ids != (PAD_ID, UNK_ID, BOS_ID, EOS_ID):
+        raise UserError(
+            "the ids of PAD, UNK, BOS and EOS must be 0, 1, 2, 3. "
+            f"Received: {', '.join(map(str, special_ids))}. Train the tokenizer anew."
+        )
+    return processor
+
+
+def _sample_lines(lines: Iterator[str], seed: int) -> list[str]:
+    """Returns all lines, or a uniform sample of them (algorithm R)."""
+    sample = list(islice(lines, MAX_TRAINING_LINES))
+    rng = random.Random(seed)
+    for position, line in enumerate(lines, start=len(sample)):
+        slot = rng.randrange(position + 1)
+        if slot < MAX_TRAINING_LINES:
+            sample[slot] = line
+    return sample
+
+
+def _explain(message: str, vocabulary_size: int) -> str:
+    """Turns SentencePiece's complaint about the vocabulary into one for the user."""
+    if found := re.search(r"smaller than required_chars. \d+ vs (\d+)", message):
+        return (
+            f"the characters of the texts alone need {found[1]} subwords. "
+            f"Received: vocabulary_size={vocabulary_size}. Use at least {found[1]}."
+        )
+    return f"cannot make a vocabulary of the texts: {message.strip()}."
