@@ -79,7 +79,7 @@ class ModelConfig(_Options):
     num_encoder_layers: int = Field(
         2, ge=1, le=16, description="Bidirectional encoder layers."
     )
-    decoder_units: int = Field(384, ge=1, description="Units of each decoder layer.")
+    decoder_units: int = Field(320, ge=1, description="Units of each decoder layer.")
     num_decoder_layers: int = Field(
         2, ge=1, le=16, description="Decoder GRU layers (at least 2 when parallel)."
     )
@@ -186,7 +186,7 @@ class TrainingConfig(_Options):
         5, ge=0, description="Validations without a gain before stopping. 0: never."
     )
     mixed_precision: bool = Field(
-        False, description="Compute in float16 on a GPU, in bfloat16 on a CPU."
+        False, description="Compute products in bfloat16, keep weights in float32."
     )
 
 
@@ -203,7 +203,9 @@ class SearchConfig(_Options):
         description="Exponent a of score = log_prob / length**a.",
     )
     max_length_factor: float = Field(
-        2.0, gt=0, description="A translation has at most factor x source + extra tokens."
+        2.0,
+        gt=0,
+        description="A translation has at most factor x source + extra tokens.",
     )
     max_length_extra: int = Field(10, ge=1, description="The extra of that bound.")
 

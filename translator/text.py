@@ -1,4 +1,4 @@
-"""One line of text: what the model sees of it.
+"""What the model sees of a text: normalised lines, sentence by sentence.
 
 Standard library only, and nothing is lost that a reader would miss: digits, case,
 accents, apostrophes, ¿ and ¡, emoji and every script survive.
@@ -6,6 +6,8 @@ accents, apostrophes, ¿ and ¡, emoji and every script survive.
 
 import re
 import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 # Ordered (pattern, replacement) pairs. A pattern means the same to Python's `re` and
 # to RE2, so that a TensorFlow graph can apply the same pairs (tf.strings.regex_replace)
@@ -61,3 +63,137 @@ def _repair_surrogates(text: str) -> str:
         encoded = text.encode("utf-16-le", "surrogatepass")
         return encoded.decode("utf-16-le", "replace")
     return text
+
+
+class SplitText(NamedTuple):
+    """A text in sentences, and all that stands around them.
+
+    Attributes:
+        sentences: What to translate, without white space at the ends. Each has a letter
+            or a digit.
+        separators: One more than sentences: before the first, between them, after the
+            last. White space and pieces such as `***` or an emoji alone.
+    """
+
+    sentences: list[str]
+    separators: list[str]
+
+    def join(self, translations: Sequence[str]) -> str:
+        """Returns the text with a translation in each sentence's place."""
+        if len(translations) != len(self.sentences):
+            raise ValueError(
+                "there must be one translation for each sentence. "
+                f"Received: {len(translations)} for {len(self.sentences)}."
+            )
+        pairs = zip(translations, self.separators[1:], strict=True)
+        return self.separators[0] + "".join(map("".join, pairs))
+
+
+# Longer sentences than a model sees in training come out worse than their parts.
+MAX_SENTENCE_CHARACTERS = 200
+
+_LINE = re.compile(r"[^\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+_CLOSING = r"\"'»”’)\]"
+_GAP = re.compile(rf"(?<=[.!?…。！？{_CLOSING}])\s+")
+_END = re.compile(rf"(?P<word>[\w.]*?)(?P<mark>[.!?…。！？]+)[{_CLOSING}]*$")
+_START = re.compile(r"[¿¡]|[\"'«“‘„(\[—–-]*\s?(?P<first>\w)")
+_TITLES = frozenset(
+    "mr mrs ms mx dr dra prof profa st sr sra srta sres gen col capt lt sgt rev hon "
+    "gov sen ud uds vd vds dña mme mlle mgr hr fr frl vs ee".split()
+)
+_BEFORE_NUMBERS = frozenset("no nos núm num nº nr vol p pp pág fig cap ch art".split())
+_DOTTED = re.compile(r"[^\W\d]{1,2}(\.[^\W\d]{1,2})+")
+# Where to cut a sentence that is too long: the kinds of places, the best first.
+_CUTS = (
+    re.compile(r"[.!?…]\s|[。！？]"),
+    re.compile(r"[;:]\s|[；：—]|\s–(?=\s)"),
+    re.compile(r"[,،]\s|[、，]"),
+    re.compile(r"\s"),
+)
+
+
+def split_sentences(
+    text: str, max_characters: int = MAX_SENTENCE_CHARACTERS
+) -> SplitText:
+    """Cuts a text into sentences that can be translated one by one.
+
+    Every line end cuts. So does a full stop, question mark or exclamation mark before
+    white space and what can begin a sentence; not after titles, initials, dotted
+    abbreviations and numbers of one or two digits (lists, German ordinals). When in
+    doubt the sentences stay together.
+
+    A sentence of more than `max_characters` is cut where it hurts least: at a
+    semicolon, colon or dash, else at a comma, else at a space, else at the limit. So
+    nothing is ever too long for a model and nothing is dropped.
+
+    `split.join(split.sentences)` is the text, to the character.
+
+    Example:
+        >>> split = split_sentences("Mr. Fox ran.  Why?\\n\\nNobody knows.\\n")
+        >>> split.sentences
+        ['Mr. Fox ran.', 'Why?', 'Nobody knows.']
+        >>> split.join(["El Sr. Fox corrió.", "¿Por qué?", "Nadie lo sabe."])
+        'El Sr. Fox corrió.  ¿Por qué?\\n\\nNadie lo sabe.\\n'
+    """
+    if max_characters < 1:
+        raise ValueError(
+            f"max_characters must be at least 1. Received: {max_characters}."
+        )
+    sentences, separators, position = [], [], 0
+    for start, end in _spans(text, max_characters):
+        sentence = text[start:end].strip()
+        if not any(map(str.isalnum, sentence)):
+            continue
+        start = text.index(sentence, start)
+        separators.append(text[position:start])
+        sentences.append(sentence)
+        position = start + len(sentence)
+    return SplitText(sentences, [*separators, text[position:]])
+
+
+def _spans(text: str, max_characters: int) -> Iterator[tuple[int, int]]:
+    for line in _LINE.finditer(text):
+        start = line.start()
+        for gap in _GAP.finditer(text, *line.span()):
+            # A glance at the neighbours is enough, and keeps the time linear.
+            before = text[max(start, gap.start() - 24) : gap.start()]
+            if _is_boundary(before, text[gap.end() : min(line.end(), gap.end() + 8)]):
+                yield from _cut(text, start, gap.start(), max_characters)
+                start = gap.end()
+        yield from _cut(text, start, line.end(), max_characters)
+
+
+def _is_boundary(before: str, after: str) -> bool:
+    end, start = _END.search(before), _START.match(after)
+    if not (end and start) or (start["first"] or "").islower():
+        return False
+    return end["mark"] != "." or not _is_abbreviation(end["word"], after)
+
+
+def _is_abbreviation(word: str, after: str) -> bool:
+    if word.isdigit():
+        return len(word) <= 2
+    if len(word) == 1:
+        return word.isupper() and word != "I"  # "J. Smith", but "so do I. He ..."
+    folded = word.casefold()
+    if _DOTTED.fullmatch(folded):
+        return folded not in ("a.m", "p.m")
+    return folded in _TITLES or (after[:1].isdigit() and folded in _BEFORE_NUMBERS)
+
+
+def _cut(text: str, start: int, end: int, limit: int) -> Iterator[tuple[int, int]]:
+    while end - start > limit:
+        window = text[start : start + limit]
+        cut = start + _best_cut(window)
+        yield start, cut
+        start = cut
+    yield start, end
+
+
+def _best_cut(window: str) -> int:
+    for pattern in _CUTS:
+        # Not in the first quarter: a lone word is no help.
+        ends = [m.end() for m in pattern.finditer(window, len(window) // 4)]
+        if ends:
+            return ends[-1]
+    return len(window)

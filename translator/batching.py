@@ -1,0 +1,183 @@
+"""From sentence pairs to padded batches of ids, in a known order.
+
+The order of an epoch is a function of seed and epoch alone: a pool of pairs is drawn
+at random from the file, cut into subwords, sorted by length and cut into batches of a
+bounded number of tokens, and the batches are shuffled. So a run can go on from
+"epoch 3, batch 120", and memory is bounded by the pool, not by the corpus.
+
+Shapes: B batch, S source length, T target length. S and T count tokens with EOS,
+without BOS.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from translator.corpus.pairs import Pair
+from translator.tokenizer import BOS_ID, PAD_ID, Tokenizer
+
+# Enough short sentences for batches of nearly equal lengths; some 30 MB as ids.
+POOL_SIZE = 50_000
+
+
+class Batch(NamedTuple):
+    """Padded ids of some sentence pairs.
+
+    Fields:
+        source_ids: int32, shape `(batch_size, source_length)`; each row ends in EOS.
+        target_input_ids: int32, shape `(batch_size, target_length)`: BOS, then the
+            target.
+        target_output_ids: int32, same shape: the target, then EOS.
+    """
+
+    source_ids: np.ndarray
+    target_input_ids: np.ndarray
+    target_output_ids: np.ndarray
+
+
+class PairSource(Protocol):
+    """Random access to pairs: a `PairFile`, or anything like it."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: np.ndarray) -> list[Pair]: ...
+
+
+class BatchPlan:
+    """The batches of a corpus, epoch by epoch.
+
+    Args:
+        pairs: Where the pairs are.
+        tokenizer: Cuts them into subwords.
+        batch_tokens: Most padded tokens on either side of a batch. A single longer
+            pair makes a batch of its own; nothing is cut off.
+        seed: Of the order and the sampled segmentations.
+        subword_sampling: Share of sentences cut into a sampled segmentation.
+        pool_size: Pairs in memory at a time.
+    """
+
+    def __init__(
+        self,
+        pairs: PairSource,
+        tokenizer: Tokenizer,
+        batch_tokens: int,
+        seed: int,
+        subword_sampling: float = 0.0,
+        pool_size: int = POOL_SIZE,
+    ):
+        self.pairs = pairs
+        self.tokenizer = tokenizer
+        self.batch_tokens = batch_tokens
+        self.seed = seed
+        self.subword_sampling = subword_sampling
+        self.pool_size = pool_size
+        self.num_pools = max(1, round(len(pairs) / pool_size))
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[float, Batch]]:
+        """Yields the epoch's batches from number `start` on.
+
+        Each comes with the fraction of the epoch that is done after it.
+        """
+        number = 0
+        for pool_index in range(self.num_pools):
+            rng = np.random.default_rng([self.seed, epoch, pool_index])
+            batches = self._pool(self._pool_indices(epoch, pool_index), rng)
+            for index, (sources, targets) in enumerate(batches, start=1):
+                number += 1
+                if number > start:
+                    done = (pool_index + index / len(batches)) / self.num_pools
+                    yield done, pad_batch(sources, targets)
+
+    def _pool_indices(self, epoch: int, pool_index: int) -> np.ndarray:
+        """Draws a pool's pairs: a slice of a permutation that is never written out."""
+        count = len(self.pairs)
+        start, stop = (count * (pool_index + i) // self.num_pools for i in (0, 1))
+        shuffled = tf.random.experimental.index_shuffle(
+            tf.range(start, stop, dtype=tf.int64), [self.seed, epoch], count - 1
+        )
+        return np.sort(shuffled.numpy())
+
+    def _pool(self, indices: np.ndarray, rng: np.random.Generator):
+        """Reads some pairs and returns them as shuffled batches of id lists."""
+        pairs = self.pairs.take(indices)
+        sides = [
+            self.tokenizer.sample_batch(texts, self.subword_sampling, rng)
+            if self.subword_sampling
+            else self.tokenizer.encode_batch(texts)
+            for texts in ([p.source for p in pairs], [p.target for p in pairs])
+        ]
+        batches = group_by_length(*sides, self.batch_tokens, rng)
+        rng.shuffle(batches)
+        return batches
+
+
+def group_by_length(
+    sources: Sequence[Sequence[int]],
+    targets: Sequence[Sequence[int]],
+    batch_tokens: int,
+    rng: np.random.Generator | None = None,
+) -> list[tuple[list, list]]:
+    """Groups pairs of nearly equal lengths into batches of bounded size.
+
+    Args:
+        sources: Source ids of each pair, with EOS.
+        targets: Target ids of each pair, with EOS.
+        batch_tokens: Most padded tokens on either side of a batch.
+        rng: Mixes pairs of equal lengths, so that they meet other company each time.
+
+    Returns:
+        Each batch as a list of source id lists and one of target id lists, for which
+        rows x longest row is at most `batch_tokens` on both sides (but for a single
+        pair that is longer alone).
+    """
+    source_lengths = np.array([len(ids) for ids in sources])
+    target_lengths = np.array([len(ids) for ids in targets])
+    ties = rng.random(len(sources)) if rng else np.arange(len(sources))
+    order = np.lexsort((ties, source_lengths, target_lengths))
+    batches, rows, longest = [], [], 0
+    for index in order:
+        length = max(source_lengths[index], target_lengths[index])
+        if rows and max(longest, length) * (len(rows) + 1) > batch_tokens:
+            batches.append(rows)
+            rows, longest = [], 0
+        rows.append(index)
+        longest = max(longest, length)
+    if rows:
+        batches.append(rows)
+    return [([sources[i] for i in b], [targets[i] for i in b]) for b in batches]
+
+
+def pad_batch(
+    sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]]
+) -> Batch:
+    """Pads id lists (each ends in EOS) to a `Batch`, shifting the target by one."""
+    target_output_ids = pad_ids(targets)
+    target_input_ids = np.roll(target_output_ids, 1, axis=1)
+    target_input_ids[:, 0] = BOS_ID
+    for row, ids in enumerate(targets):
+        target_input_ids[row, len(ids) :] = PAD_ID  # the shifted EOS of shorter rows
+    return Batch(pad_ids(sources), target_input_ids, target_output_ids)
+
+
+def pad_ids(rows: Sequence[Sequence[int]]) -> np.ndarray:
+    """Pads id lists with `PAD_ID` on the right: int32 `(B, longest)`."""
+    padded = np.full((len(rows), max(map(len, rows))), PAD_ID, np.int32)
+    for row, ids in enumerate(rows):
+        padded[row, : len(ids)] = ids
+    return padded
+
+
+def make_dataset(plan: BatchPlan, epoch: int, start: int = 0) -> tf.data.Dataset:
+    """Wraps an epoch of a plan as a prefetching `tf.data.Dataset`.
+
+    Elements are `(done, Batch)`: the fraction of the epoch done, and int32 tensors of
+    unknown lengths.
+    """
+    ids = tf.TensorSpec([None, None], tf.int32)
+    dataset = tf.data.Dataset.from_generator(
+        lambda: plan.batches(epoch, start),
+        output_signature=(tf.TensorSpec([], tf.float32), Batch(ids, ids, ids)),
+    )
+    return dataset.prefetch(16)

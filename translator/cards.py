@@ -1,0 +1,119 @@
+"""The model card of a run: what it is, how good, of what, under which licence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from babel import Locale, UnknownLocaleError
+
+from translator.checkpoints import load_run_config, replacing
+from translator.config import Config
+from translator.reporting import CURVES_NAME, read_metrics
+
+CARD_NAME = "README.md"
+EVALUATION_DIR = "evaluation"
+
+
+def language_name(code: str) -> str:
+    """Returns a language's English name, or the code where it is not a known one."""
+    try:
+        return Locale.parse(code, sep="-").get_display_name("en") or code
+    except (UnknownLocaleError, ValueError):
+        return code
+
+
+def write_card(run_dir: Path) -> None:
+    """Writes the card from what the run folder holds; again after an evaluation."""
+    config, facts = load_run_config(run_dir)
+    sections = (
+        _front_matter(config, facts["corpus_info"]),
+        _summary(config),
+        _scores(run_dir),
+        _training(run_dir, config, facts),
+        _corpus(facts["corpus_info"]),
+        _use(run_dir.resolve().name),
+    )
+    with replacing(run_dir / CARD_NAME) as temporary:
+        temporary.write_text("\n\n".join(filter(None, sections)) + "\n", "utf-8")
+
+
+def _front_matter(config: Config, corpus: dict[str, Any]) -> str:
+    """The fields that model hubs read."""
+    return (
+        f"---\nlanguage:\n- {config.data.source_language}\n"
+        f"- {config.data.target_language}\n"
+        f"pipeline_tag: translation\nlibrary_name: keras\n"
+        f"datasets:\n- {corpus['name']}\nmetrics:\n- bleu\n- chrf\n---"
+    )
+
+
+def _summary(config: Config) -> str:
+    source = language_name(config.data.source_language)
+    target = language_name(config.data.target_language)
+    model = config.model
+    return (
+        f"# {source} to {target}\n\n"
+        f"A recurrent translation network: {model.num_encoder_layers} bidirectional "
+        f"GRU encoder layers of {model.encoder_units} units a side, "
+        f"{model.num_decoder_layers} GRU decoder layers of {model.decoder_units} "
+        f"({model.wiring} wiring, {model.attention} attention), "
+        f"{config.data.vocabulary_size:,} subwords."
+    )
+
+
+def _scores(run_dir: Path) -> str:
+    """Scores of `translator evaluate`, if there are any."""
+    rows = []
+    for path in sorted((run_dir / EVALUATION_DIR).glob("*/report.json")):
+        report = json.loads(path.read_text("utf-8"))
+        for metric in ("bleu", "chrf"):
+            score = report["scores"][metric]
+            rows.append(
+                f"| {path.parent.name} | {score['score']:.1f} "
+                f"({score['low']:.1f} to {score['high']:.1f}) | "
+                f"`{score['signature']}` |"
+            )
+    if not rows:
+        return ""
+    header = "| set | score (95% interval) | sacreBLEU signature |\n| --- | --- | --- |"
+    return "## Scores\n\n" + "\n".join([header, *rows])
+
+
+def _training(run_dir: Path, config: Config, facts: dict[str, Any]) -> str:
+    validations = [r for r in read_metrics(run_dir) if r["kind"] == "validation"]
+    lines = ["## Training", ""]
+    if validations:
+        last = validations[-1]
+        best = max(validations, key=lambda record: record["bleu"])
+        lines += [
+            f"{last['step']:,} steps in {last['minutes']:.0f} minutes, validations "
+            f"included. Best development BLEU (greedy): {best['bleu']:.1f}, chrF "
+            f"{best['chrf']:.1f}, at step {best['step']:,}.",
+            "",
+        ]
+    if facts.get("command"):
+        lines += ["```sh", facts["command"], "```", ""]
+    if (run_dir / CURVES_NAME).exists():
+        lines += [f"![Loss and scores over the training]({CURVES_NAME})", ""]
+    lines.append(f"Made with translator {facts['version']}.")
+    return "\n".join(lines)
+
+
+def _corpus(corpus: dict[str, Any]) -> str:
+    lines = ["## Data", "", f"Trained on `{corpus['name']}`."]
+    if corpus.get("release"):
+        lines.append(f"Release: {corpus['release']}.")
+    if corpus.get("attribution"):
+        lines.append(f"Attribution: {corpus['attribution']}.")
+    if corpus.get("licence"):
+        lines.append(f"Licence of the data: {corpus['licence']}.")
+    return "\n".join(lines)
+
+
+def _use(name: str) -> str:
+    return (
+        "## Use\n\n```sh\n"
+        f'echo "Where is the station?" | translator translate {name}\n```\n\n'
+        "It translates sentences like those it was trained on; outside of them, and on "
+        "names and rare words, expect errors. Do not use it where an error does harm."
+    )

@@ -1,0 +1,178 @@
+"""Weights and training state on disk, as NumPy archives that anything can read.
+
+Every file is written under a temporary name beside its place, then renamed, so that
+a reader sees the old file or the new one, never half of one.
+"""
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from translator.config import Config, parse_config
+from translator.errors import UserError
+
+CONFIG_NAME = "config.json"
+TOKENIZER_NAME = "tokenizer.model"
+BEST_NAME = "checkpoints/best.npz"
+LAST_NAME = "checkpoints/last.npz"
+# Entry of `last.npz` that holds the progress as JSON; a variable cannot be called so.
+_PROGRESS = "progress.json"
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a temporary path; what was written there replaces `path` at the end."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def variable_arrays(variables) -> dict[str, np.ndarray]:
+    """Returns path -> value of Keras variables.
+
+    Raises:
+        ValueError: Two variables of one path: they could not be told apart.
+    """
+    arrays = {variable.path: np.asarray(variable.value) for variable in variables}
+    if len(arrays) != len(variables):
+        raise ValueError("two variables have the same path; name the layers apart.")
+    return arrays
+
+
+def assign_arrays(variables, arrays: dict[str, np.ndarray], origin: Path) -> None:
+    """Assigns path -> value to Keras variables.
+
+    Raises:
+        UserError: A variable is missing in `arrays`, or has another shape.
+    """
+    for variable in variables:
+        found = arrays.get(variable.path)
+        if found is None or found.shape != tuple(variable.shape):
+            raise UserError(
+                f"{origin} does not fit the network that config.json describes: "
+                f"{variable.path} should have shape {tuple(variable.shape)}. Received: "
+                f"{'nothing' if found is None else found.shape}. Use the config.json "
+                "that was written with it."
+            )
+    for variable in variables:
+        variable.assign(arrays[variable.path].astype(variable.dtype))
+
+
+def save_arrays(
+    path: Path, arrays: dict[str, np.ndarray], *, is_compressed: bool = False
+) -> None:
+    """Writes arrays to an `.npz` file; compressing takes a second for each 20 MB."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save = np.savez_compressed if is_compressed else np.savez
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        save(file, **arrays)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Reads what `save_arrays` wrote.
+
+    Raises:
+        UserError: The file is missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise UserError(
+            f"{path} is missing. Train the model first, or give another run folder."
+        ) from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path} cannot be read as a NumPy archive ({error}). Copy it again or "
+            "use another checkpoint."
+        ) from None
+
+
+def save_weights(model, path: Path) -> None:
+    """Writes a model's weights."""
+    save_arrays(path, variable_arrays(model.weights))
+
+
+def load_weights(model, path: Path) -> None:
+    """Reads weights, of any float type, into a model."""
+    assign_arrays(model.weights, load_arrays(path), path)
+
+
+def save_state(path: Path, variables, progress: dict[str, Any]) -> None:
+    """Writes all that training needs to go on: variables and a JSON of progress."""
+    text = np.array(json.dumps(progress))
+    save_arrays(path, variable_arrays(variables) | {_PROGRESS: text})
+
+
+def load_state(path: Path, variables) -> dict[str, Any]:
+    """Reads the variables that `save_state` wrote, and returns the progress."""
+    arrays = load_arrays(path)
+    if _PROGRESS not in arrays:
+        raise UserError(f"{path} holds weights, not a training state.")
+    progress = json.loads(str(arrays.pop(_PROGRESS)))
+    assign_arrays(variables, arrays, path)
+    return progress
+
+
+def load_run_config(run_dir: Path) -> tuple[Config, dict[str, Any]]:
+    """Reads a run folder's options, and the facts stored beside them.
+
+    Raises:
+        UserError: No such folder, or no readable `config.json` in it.
+    """
+    path = run_dir / CONFIG_NAME
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except OSError:
+        raise UserError(
+            f"{run_dir} is not a run folder: it has no {CONFIG_NAME}. Give the folder "
+            "that `translator train` wrote."
+        ) from None
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}.") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path} should hold a JSON object. Received: {content!r}.")
+    sections = {name: content.get(name, {}) for name in Config.model_fields}
+    facts = {name: value for name, value in content.items() if name not in sections}
+    return parse_config(sections, str(path)), facts
+
+
+def pack_run(run_dir: Path, out_dir: Path) -> None:
+    """Copies a run folder for sharing: half-precision weights, no training state.
+
+    Raises:
+        UserError: `run_dir` is no run folder, or `out_dir` is not empty.
+    """
+    load_run_config(run_dir)
+    if out_dir.exists() and any(out_dir.iterdir()):
+        raise UserError(f"{out_dir} is not empty. Choose another folder.")
+    arrays = load_arrays(run_dir / BEST_NAME)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    save_arrays(
+        out_dir / BEST_NAME,
+        {name: array.astype(np.float16) for name, array in arrays.items()},
+        is_compressed=True,
+    )
+    for name in (
+        CONFIG_NAME,
+        TOKENIZER_NAME,
+        "README.md",
+        "metrics.jsonl",
+        "curves.png",
+    ):
+        if (run_dir / name).exists():
+            shutil.copy2(run_dir / name, out_dir / name)
+    if (run_dir / "evaluation").is_dir():
+        shutil.copytree(run_dir / "evaluation", out_dir / "evaluation")

@@ -1,0 +1,157 @@
+"""The encoder: embedded source tokens to one vector a position, read both ways.
+
+Shapes: B batch, S source length, E embedding dim, U units of one direction.
+"""
+
+from typing import NamedTuple
+
+import keras
+from keras import ops
+from translator.layers.gru import GRU
+
+
+class EncoderOutput(NamedTuple):
+    """What the decoder gets to see of the source.
+
+    Fields:
+        outputs: float, shape `(batch_size, source_length, 2 * units)`; zero on
+            padding.
+        state: float, shape `(batch_size, 2 * units)`: the last layer's final forward
+            state, beside its final backward state.
+    """
+
+    outputs: object
+    state: object
+
+
+@keras.saving.register_keras_serializable(package="translator")
+class BidirectionalEncoder(keras.layers.Layer):
+    """Reads the source in both directions with stacked GRU layers.
+
+    Each layer runs one GRU from the left and one from the right and joins their
+    outputs, so that a position knows what stands before and behind it. From the
+    second layer on, a layer's input is added to its output.
+
+    Source: Schuster and Paliwal 1997 (bidirectional networks); Bahdanau et al. 2015,
+    section 3.2 (as an encoder); Wu et al. 2016, section 3.1 (residual layers).
+
+    Args:
+        units: Units U of each direction.
+        num_layers: Number of bidirectional layers.
+        dropout: Fraction of each layer's input that is dropped, in training.
+        recurrent_dropout: Fraction of the state dropped inside the recurrent product.
+        reset_after: The GRU's convention, see `GRUCell`.
+        layer_normalization: See `GRUCell`.
+
+    Call arguments:
+        inputs: float, shape `(batch_size, source_length, embedding_dim)`.
+        source_mask: bool, shape `(batch_size, source_length)`, `True` = real token;
+            real tokens come first. Padding changes neither the outputs nor the state.
+        training: Whether to drop.
+
+    Returns:
+        `EncoderOutput`.
+    """
+
+    def __init__(
+        self,
+        units,
+        num_layers=1,
+        dropout=0.0,
+        recurrent_dropout=0.0,
+        reset_after=True,
+        layer_normalization=False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.units = units
+        self.num_layers = num_layers
+        self.options = {
+            "recurrent_dropout": recurrent_dropout,
+            "reset_after": reset_after,
+            "layer_normalization": layer_normalization,
+        }
+        self.dropout = keras.layers.Dropout(dropout, name="dropout")
+        self.gru_layers = [
+            keras.layers.Bidirectional(
+                GRU(
+                    units,
+                    return_sequences=True,
+                    return_state=True,
+                    name=f"gru_{index}",
+                    **self.options,
+                ),
+                name=f"layer_{index}",
+            )
+            for index in range(num_layers)
+        ]
+
+    def build(self, inputs_shape):
+        shape = tuple(inputs_shape)
+        for layer in self.gru_layers:
+            layer.build(shape)
+            shape = (*shape[:-1], 2 * self.units)
+
+    def call(self, inputs, source_mask=None, training=False):
+        outputs = inputs  # (B, S, E)
+        for index, layer in enumerate(self.gru_layers):
+            layer_inputs = self.dropout(outputs, training=training)
+            layer_outputs, forward_state, backward_state = layer(
+                layer_inputs, mask=source_mask, training=training
+            )
+            outputs = layer_outputs + outputs if index else layer_outputs  # (B, S, 2U)
+        state = ops.concatenate([forward_state, backward_state], axis=-1)  # (B, 2U)
+        return EncoderOutput(outputs, state)
+
+    def get_config(self):
+        return (
+            super().get_config()
+            | {
+                "units": self.units,
+                "num_layers": self.num_layers,
+                "dropout": self.dropout.rate,
+            }
+            | self.options
+        )
+
+
+@keras.saving.register_keras_serializable(package="translator")
+class Bridge(keras.layers.Layer):
+    """Makes the decoder's first states from the encoder's last one.
+
+        state_l = tanh(W_l [forward; backward] + b_l)    for each decoder layer l
+
+    Source: Bahdanau et al. 2015, appendix A.2.2, with both directions instead of the
+    backward one alone, as their released code did.
+
+    Args:
+        units: Units of a decoder layer.
+        num_layers: Number of decoder layers.
+
+    Call arguments:
+        encoder_state: float, shape `(batch_size, 2 * encoder_units)`.
+
+    Returns:
+        Tuple of `num_layers` states, each of shape `(batch_size, units)`.
+    """
+
+    def __init__(self, units, num_layers, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.num_layers = num_layers
+        self.projection = keras.layers.Dense(
+            units * num_layers, activation="tanh", name="projection"
+        )
+
+    def build(self, encoder_state_shape):
+        self.projection.build(encoder_state_shape)
+
+    def call(self, encoder_state):
+        states = self.projection(encoder_state)
+        return tuple(ops.split(states, self.num_layers, axis=-1))
+
+    def get_config(self):
+        return super().get_config() | {
+            "units": self.units,
+            "num_layers": self.num_layers,
+        }

@@ -1,0 +1,115 @@
+"""What a training run tells: progress on the terminal, records, curves."""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from translator.checkpoints import replacing
+from translator.plotting import curves_figure, save_figure
+
+logger = logging.getLogger(__name__)
+
+METRICS_NAME = "metrics.jsonl"
+CURVES_NAME = "curves.png"
+# Seconds between lines of progress where there is no terminal to draw a bar on.
+_LINE_INTERVAL = 30.0
+
+
+class RunLog:
+    """Writes `metrics.jsonl`, TensorBoard's events and `curves.png` of a run.
+
+    Args:
+        run_dir: The run folder.
+        step: Step to go on from; records of later steps are dropped, as those steps
+            will be done again.
+    """
+
+    def __init__(self, run_dir: Path, step: int = 0):
+        self.run_dir = run_dir
+        self.records = [r for r in read_metrics(run_dir) if r["step"] <= step]
+        path = run_dir / METRICS_NAME
+        with replacing(path) as temporary:
+            temporary.write_text("".join(map(_line, self.records)), "utf-8")
+        self._file = path.open("a", encoding="utf-8")
+        self._summary = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
+
+    def write(self, kind: str, step: int, **values: Any) -> None:
+        """Adds a record; `kind` is `train` or `validation`."""
+        record = {"kind": kind, "step": step, **values}
+        self.records.append(record)
+        self._file.write(_line(record))
+        self._file.flush()
+        with self._summary.as_default(step):
+            for name, value in values.items():
+                if isinstance(value, int | float):
+                    tf.summary.scalar(f"{kind}/{name}", value)
+        self._summary.flush()
+
+    def draw(self) -> None:
+        """Draws the curves of all records so far."""
+        save_figure(curves_figure(self.records), self.run_dir / CURVES_NAME)
+
+    def close(self) -> None:
+        self._file.close()
+        self._summary.close()
+
+
+def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
+    """Returns the records of a run; a last line that was cut off is left out."""
+    return list(_read_lines(run_dir / METRICS_NAME))
+
+
+def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    for line in path.read_text("utf-8").splitlines():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            logger.warning("%s has a damaged line; it is left out", path)
+
+
+def _line(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False) + "\n"
+
+
+class ProgressBar:
+    """Loss, tokens a second and time left: a bar on a terminal, else a line at times.
+
+    Args:
+        console: Where to draw it; training uses standard error.
+    """
+
+    def __init__(self, console: Console):
+        self.console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:.0f}%"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("starting", total=1.0)
+        self._last_line = 0.0
+
+    def __enter__(self):
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_):
+        self._bar.stop()
+
+    def update(self, done: float, seconds: float, text: str) -> None:
+        """Shows that a fraction `done` of the training is over after some seconds."""
+        self._bar.update(self._task, completed=done, description=text)
+        if self._bar.disable and seconds - self._last_line >= _LINE_INTERVAL:
+            self._last_line = seconds
+            left = seconds * (1 - done) / max(done, 1e-6)
+            self.console.print(f"{text}  {done:.0%}, {left / 60:.0f} min left")

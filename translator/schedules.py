@@ -1,0 +1,34 @@
+"""The learning rate over a run."""
+
+import math
+
+from translator.config import TrainingConfig
+
+
+def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
+    """Returns the rate of one step.
+
+    It rises linearly over `warmup_steps`, then falls:
+
+        cosine          peak * (1 + cos(pi * progress)) / 2
+        inverse_sqrt    peak * sqrt(warmup_steps / step)
+        constant        peak
+
+    Source: Loshchilov and Hutter 2017 (cosine); Vaswani et al. 2017, section 5.3
+    (inverse square root).
+
+    Args:
+        config: Peak, warm-up and kind of decay.
+        step: Number of the step, from 1.
+        progress: Fraction of the run that is over, in [0, 1].
+    """
+    warmup = min(1.0, step / max(1, config.warmup_steps))
+    match config.decay:
+        case "cosine":
+            factor = (1 + math.cos(math.pi * min(1.0, progress))) / 2
+        case "inverse_sqrt":
+            factor = math.sqrt(max(1, config.warmup_steps) / max(step, 1))
+            factor = min(1.0, factor)
+        case "constant":
+            factor = 1.0
+    return config.learning_rate * warmup * factor

@@ -1,0 +1,604 @@
+"""Training: the step, the loop, validation, and going on after an interruption.
+
+Shapes: B batch, S source length, T target length.
+"""
+
+import logging
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from rich.console import Console
+from sacrebleu.metrics import BLEU, CHRF
+
+import translator
+from translator.batching import (
+    Batch,
+    BatchPlan,
+    group_by_length,
+    make_dataset,
+    pad_batch,
+)
+from translator.cards import write_card
+from translator.checkpoints import (
+    BEST_NAME,
+    CONFIG_NAME,
+    LAST_NAME,
+    TOKENIZER_NAME,
+    load_state,
+    save_state,
+    save_weights,
+)
+from translator.config import Config, SearchConfig, TrainingConfig, save_config
+from translator.corpus import Pair, PreparedCorpus, prepare_corpus
+from translator.errors import UserError
+from translator.inference import Translator
+from translator.losses import masked_cross_entropy
+from translator.model import Seq2Seq, build_model
+from translator.reporting import ProgressBar, RunLog
+from translator.schedules import learning_rate
+from translator.tokenizer import PAD_ID, Tokenizer
+
+logger = logging.getLogger(__name__)
+
+DATA_NAME = "data"
+# Steps between two records of the loss: reading it back waits for the device.
+_RECORD_INTERVAL = 20
+# Steps between two updates of the moving average. Every update reads and writes all
+# weights; one in eight with the decay to the eighth power is the same average.
+_AVERAGING_INTERVAL = 8
+_NUM_SAMPLES = 3
+
+
+@dataclass
+class Progress:
+    """How far a run is: all that is not a variable.
+
+    Attributes:
+        step: Updates done.
+        epoch: Epochs done.
+        batch: Batches done of the epoch under way.
+        minutes: Training time, validations included.
+        best: Best development score (higher is better), or None.
+        num_stale: Validations since then.
+        is_over: Whether the run ended by itself.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    minutes: float = 0.0
+    best: float | None = None
+    num_stale: int = 0
+    is_over: bool = False
+
+
+class TrainStep:
+    """One update of the weights from one batch, on one or many devices.
+
+    The gradient is of the loss a target token, counted over all replicas, and clipped
+    by its global norm after it is summed over them.
+
+    Args:
+        model: The network.
+        config: Optimizer, clipping, smoothing.
+        strategy: Where it runs. Everything with variables is made in its scope.
+    """
+
+    def __init__(
+        self, model: Seq2Seq, config: TrainingConfig, strategy: tf.distribute.Strategy
+    ):
+        self.model = model
+        self.config = config
+        self.strategy = strategy
+        with strategy.scope():
+            self.optimizer = _make_optimizer(config)
+            self.optimizer.build(model.trainable_variables)
+            self.averages = [
+                keras.Variable(
+                    v.value, dtype=v.dtype, trainable=False, name=f"average_{index}"
+                )
+                for index, v in enumerate(model.trainable_variables)
+            ]
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        """All state of training: weights, dropout seeds, moments, averages."""
+        return [*self.model.variables, *self.optimizer.variables, *self.averages]
+
+    def compile(self, batch_spec: Any):
+        """Traces the step once for batches of any length.
+
+        Args:
+            batch_spec: Element spec of the (distributed) dataset's batches.
+
+        Returns:
+            Function from a batch to the summed loss, in nats, and the number of
+            target tokens.
+        """
+
+        @tf.function(input_signature=[batch_spec], jit_compile=False)
+        def step(batch):
+            total, num_tokens = self.strategy.run(self._replica_step, args=(batch,))
+            add_up = tf.distribute.ReduceOp.SUM
+            return (
+                self.strategy.reduce(add_up, total, axis=None),
+                self.strategy.reduce(add_up, num_tokens, axis=None),
+            )
+
+        return step
+
+    def _replica_step(self, batch: Batch):
+        batch = Batch(*batch)
+        context = tf.distribute.get_replica_context()
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = batch_loss(
+                self.model, batch, self.config.label_smoothing, training=True
+            )
+        gradients = tape.gradient(loss.total, [v.value for v in variables])
+        num_tokens = context.all_reduce("SUM", loss.num_tokens)
+        gradients = context.all_reduce(
+            "SUM", [tf.convert_to_tensor(gradient) for gradient in gradients]
+        )
+        gradients = [gradient / tf.maximum(num_tokens, 1.0) for gradient in gradients]
+        gradients, _ = tf.clip_by_global_norm(gradients, self.config.clip_norm)
+        # The optimizer sums over replicas again, here over equal copies.
+        num_replicas = context.num_replicas_in_sync
+        self.optimizer.apply([gradient / num_replicas for gradient in gradients])
+        return loss
+
+    def update_averages(self, step: int) -> None:
+        """Moves the averages towards the weights, after every few steps.
+
+        The decay grows with the step, so that the first weights are soon forgotten.
+        """
+        decay = min(self.config.averaging, (1 + step) / (10 + step))
+        self._update_averages(tf.constant(decay**_AVERAGING_INTERVAL))
+
+    @tf.function
+    def _update_averages(self, decay):
+        for average, weight in zip(
+            self.averages, self.model.trainable_variables, strict=True
+        ):
+            average.assign(decay * average + (1 - decay) * weight)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Puts the averages in the place of the weights for a while."""
+        if not self.config.averaging:
+            yield
+            return
+        weights = [tf.identity(v.value) for v in self.model.trainable_variables]
+        _assign(self.model.trainable_variables, [v.value for v in self.averages])
+        try:
+            yield
+        finally:
+            _assign(self.model.trainable_variables, weights)
+
+
+def batch_loss(model: Seq2Seq, batch: Batch, label_smoothing: float, training: bool):
+    """Returns the `LossSum` of a batch."""
+    output = model(
+        batch.source_ids,
+        batch.source_ids != PAD_ID,
+        batch.target_input_ids,
+        training=training,
+    )
+    return masked_cross_entropy(
+        output.features,
+        model.to_logits,
+        batch.target_output_ids,
+        batch.target_output_ids != PAD_ID,
+        label_smoothing,
+    )
+
+
+def _make_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
+    if config.optimizer == "adamw":
+        return keras.optimizers.AdamW(
+            config.learning_rate, weight_decay=config.weight_decay, name="optimizer"
+        )
+    return keras.optimizers.Adam(config.learning_rate, name="optimizer")
+
+
+def _assign(variables, values) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+class Validator:
+    """Scores the weights on the development set.
+
+    Args:
+        translator: Over the model that is trained.
+        pairs: Development pairs; the first ones are the samples that are shown.
+        batch_tokens: Most padded tokens in a batch.
+    """
+
+    def __init__(self, translator: Translator, pairs: list[Pair], batch_tokens: int):
+        self.translator = translator
+        self.pairs = pairs
+        tokenizer = translator.tokenizer
+        sides = (
+            tokenizer.encode_batch([pair.source for pair in pairs]),
+            tokenizer.encode_batch([pair.target for pair in pairs]),
+        )
+        # Equal lengths need no mixing here: the sum is the same in any order.
+        groups = group_by_length(*sides, batch_tokens)
+        self._batches = [pad_batch(*group) for group in groups]
+        ids = tf.TensorSpec([None, None], tf.int32)
+        self._loss = tf.function(
+            lambda batch: batch_loss(
+                translator.model, batch, label_smoothing=0.0, training=False
+            ),
+            input_signature=[Batch(ids, ids, ids)],
+        )
+
+    def scores(self) -> dict[str, Any]:
+        """Returns loss (nats per target token), BLEU, chrF (0 to 100) and samples.
+
+        Translations are found by greedy search.
+        """
+        losses = [self._loss(batch) for batch in self._batches]
+        total = sum(float(loss.total) for loss in losses)
+        num_tokens = sum(float(loss.num_tokens) for loss in losses)
+        translations = self.translator.translate_sentences(
+            [pair.source for pair in self.pairs], SearchConfig(beam_size=1)
+        )
+        hypotheses = [t.hypotheses[0].text for t in translations]
+        references = [[pair.target for pair in self.pairs]]
+        return {
+            "loss": total / num_tokens,
+            "bleu": BLEU().corpus_score(hypotheses, references).score,
+            "chrf": CHRF().corpus_score(hypotheses, references).score,
+            "samples": [
+                {"source": pair.source, "reference": pair.target, "hypothesis": text}
+                for pair, text in zip(self.pairs, hypotheses, strict=True)
+            ][:_NUM_SAMPLES],
+        }
+
+
+class StopRequest:
+    """Whether somebody asked the run to stop: Ctrl-C or SIGTERM."""
+
+    def __init__(self):
+        self.signal: signal.Signals | None = None
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Notes the first signal; a second Ctrl-C interrupts at once."""
+        previous = {
+            number: signal.signal(number, self._note)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _note(self, number, _frame):
+        if self.signal and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.signal = signal.Signals(number)
+
+
+class Trainer:
+    """The loop: epochs, records, validations, checkpoints.
+
+    Args:
+        config: All options.
+        run_dir: The run folder.
+        model: The network, made in the strategy's scope.
+        tokenizer: The run's subwords.
+        corpus: Training and development pairs.
+        strategy: Where the steps run.
+        console: Where progress is shown.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        run_dir: Path,
+        model: Seq2Seq,
+        tokenizer: Tokenizer,
+        corpus: PreparedCorpus,
+        strategy: tf.distribute.Strategy,
+        console: Console,
+    ):
+        self.config = config.training
+        self.run_dir = run_dir
+        self.model = model
+        self.console = console
+        self.strategy = strategy
+        self.train_step = TrainStep(model, self.config, strategy)
+        self.plan = BatchPlan(
+            corpus.train,
+            tokenizer,
+            self.config.batch_tokens,
+            self.config.seed,
+            config.data.subword_sampling,
+        )
+        self.validator = Validator(
+            Translator(model, tokenizer, config),
+            corpus.dev[: self.config.validation_pairs],
+            self.config.batch_tokens,
+        )
+        self.progress = Progress()
+        self.stop = StopRequest()
+        self._pending: list[tuple[tf.Tensor, tf.Tensor]] = []
+        self._step_function = None
+
+    def restore(self) -> None:
+        """Goes on from the run folder's last checkpoint."""
+        saved = load_state(self.run_dir / LAST_NAME, self.train_step.variables)
+        self.progress = Progress(**saved)
+
+    def run(self) -> None:
+        """Trains until the epochs, the time or the patience are over, or a signal."""
+        self.log = RunLog(self.run_dir, self.progress.step)
+        self._started = time.perf_counter() - 60 * self.progress.minutes
+        self._recorded = time.perf_counter()
+        try:
+            with self.stop.listening(), ProgressBar(self.console) as self.bar:
+                while not self._is_over():
+                    self._run_epoch(self.progress.epoch)
+            self._save_last()
+            self.log.draw()
+        finally:
+            self.log.close()
+        if self.stop.signal:
+            self.console.print(
+                f"Stopped by {self.stop.signal.name} after step {self.progress.step}. "
+                "Go on with --resume."
+            )
+
+    def _is_over(self) -> bool:
+        progress = self.progress
+        progress.minutes = (time.perf_counter() - self._started) / 60
+        is_stale = self.config.patience and progress.num_stale >= self.config.patience
+        is_late = (
+            self.config.max_minutes and progress.minutes >= self.config.max_minutes
+        )
+        is_done = progress.epoch >= self.config.epochs
+        progress.is_over = bool(is_stale or is_late or is_done)
+        return progress.is_over or self.stop.signal is not None
+
+    def _run_epoch(self, epoch: int) -> None:
+        """Trains one epoch, or what is left of it."""
+        dataset = self._dataset(epoch)
+        if self._step_function is None:
+            batch_spec = dataset.element_spec[1]
+            self._step_function = self.train_step.compile(batch_spec)
+        for done, batch in dataset:
+            done = float(self.strategy.experimental_local_results(done)[-1])
+            self._run_step(epoch + done, batch)
+            every = self.config.validate_every
+            if every and self.progress.step % every == 0:
+                self._validate()
+            if self._is_over():
+                break
+        else:
+            self.progress.epoch, self.progress.batch = epoch + 1, 0
+        is_epoch_over = self.progress.epoch > epoch
+        # A run that ends by itself ends with a validation of its last weights.
+        if self.stop.signal is None and (
+            (is_epoch_over and not self.config.validate_every) or self._is_over()
+        ):
+            self._validate()
+
+    def _dataset(self, epoch: int):
+        """The rest of the epoch's batches, distributed over the replicas."""
+
+        def make(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            dataset = make_dataset(self.plan, epoch, self.progress.batch)
+            return dataset.shard(context.num_input_pipelines, context.input_pipeline_id)
+
+        return self.strategy.distribute_datasets_from_function(make)
+
+    def _run_step(self, epochs_done: float, batch) -> None:
+        progress = self.progress
+        progress.step += 1
+        progress.batch += self.strategy.num_replicas_in_sync
+        done = self._done(epochs_done)
+        rate = learning_rate(self.config, progress.step, done)
+        self.train_step.optimizer.learning_rate.assign(rate)
+        self._pending.append(self._step_function(batch))
+        if self.config.averaging and progress.step % _AVERAGING_INTERVAL == 0:
+            self.train_step.update_averages(progress.step)
+        if progress.step % _RECORD_INTERVAL == 0 or progress.step == 1:
+            self._record(epochs_done, rate, done)
+
+    def _done(self, epochs_done: float) -> float:
+        """Fraction of the run that is over: by epochs, or by time if that is more."""
+        done = epochs_done / self.config.epochs
+        if self.config.max_minutes:
+            done = max(done, self.progress.minutes / self.config.max_minutes)
+        return min(1.0, done)
+
+    def _record(self, epochs_done: float, rate: float, done: float) -> None:
+        """Reads back the losses since the last record, and shows them."""
+        total, num_tokens = (
+            sum(float(part) for part in parts)
+            for parts in zip(*self._pending, strict=True)
+        )
+        now = time.perf_counter()
+        loss, speed = total / num_tokens, num_tokens / (now - self._recorded)
+        self._pending, self._recorded = [], now
+        if loss != loss:
+            raise UserError(
+                f"the loss is not a number after step {self.progress.step}. The last "
+                "checkpoint is kept. Lower learning_rate or clip_norm and start again."
+            )
+        self.log.write(
+            "train",
+            self.progress.step,
+            epoch=round(epochs_done, 4),
+            loss=loss,
+            learning_rate=rate,
+            tokens_per_second=speed,
+            minutes=(now - self._started) / 60,
+        )
+        self.bar.update(
+            done,
+            now - self._started,
+            f"epoch {epochs_done:.2f}  step {self.progress.step}  loss {loss:.3f}  "
+            f"{speed:,.0f} tokens/s",
+        )
+
+    def _validate(self) -> None:
+        """Scores the averaged weights, keeps them if they are the best so far."""
+        progress = self.progress
+        with self.train_step.averaged():
+            scores = self.validator.scores()
+            score = scores[self.config.select_by]
+            score = -score if self.config.select_by == "loss" else score
+            is_best = progress.best is None or score > progress.best
+            if is_best:
+                progress.best, progress.num_stale = score, 0
+                save_weights(self.model, self.run_dir / BEST_NAME)
+            else:
+                progress.num_stale += 1
+        progress.minutes = (time.perf_counter() - self._started) / 60
+        self.log.write(
+            "validation",
+            progress.step,
+            epoch=progress.epoch,
+            minutes=progress.minutes,
+            **scores,
+        )
+        self.log.draw()
+        self._save_last()
+        self._show(scores, is_best)
+        self._recorded = time.perf_counter()
+
+    def _show(self, scores: dict[str, Any], is_best: bool) -> None:
+        progress = self.progress
+        self.console.print(
+            f"step {progress.step}, {progress.minutes:.1f} min: dev loss "
+            f"{scores['loss']:.3f}  BLEU {scores['bleu']:.1f}  chrF "
+            f"{scores['chrf']:.1f}{'  (best so far)' if is_best else ''}",
+            highlight=False,
+        )
+        for sample in scores["samples"]:
+            self.console.print(
+                f"    {sample['source']}  →  {sample['hypothesis']}",
+                markup=False,
+                highlight=False,
+            )
+
+    def _save_last(self) -> None:
+        save_state(
+            self.run_dir / LAST_NAME, self.train_step.variables, asdict(self.progress)
+        )
+
+
+def train(
+    config: Config, run_dir: Path, *, resume: bool = False, command: str = ""
+) -> None:
+    """Trains a model as the options say, and leaves a run folder.
+
+    Args:
+        config: The options. When resuming, those that shape the run (data, model,
+            seed) must be the saved ones.
+        run_dir: The run folder.
+        resume: Go on from the folder's last checkpoint.
+        command: The command that was typed, for the model card.
+
+    Raises:
+        UserError: Bad data or options, or nothing to resume.
+    """
+    console = Console(stderr=True)
+    strategy = find_strategy(console)
+    keras.utils.set_random_seed(config.training.seed)
+    keras.config.set_dtype_policy(
+        "mixed_bfloat16" if config.training.mixed_precision else "float32"
+    )
+    corpus = _prepare(config, run_dir, console)
+    config = _with_languages(config, corpus.info["languages"])
+    if resume:
+        tokenizer = Tokenizer.load(run_dir / TOKENIZER_NAME)
+    else:
+        tokenizer = _train_tokenizer(config, corpus, console)
+        tokenizer.save(run_dir / TOKENIZER_NAME)
+    with strategy.scope():
+        model = build_model(config.model, tokenizer.vocabulary_size)
+    console.print(
+        f"{model.count_params():,} parameters, {tokenizer.vocabulary_size:,} subwords",
+        highlight=False,
+    )
+    trainer = Trainer(config, run_dir, model, tokenizer, corpus, strategy, console)
+    if resume:
+        trainer.restore()
+    save_config(
+        config,
+        run_dir / CONFIG_NAME,
+        version=translator.__version__,
+        tokenizer_sha256=tokenizer.checksum,
+        corpus_info=corpus.info,
+        command=command,
+    )
+    trainer.run()
+    write_card(run_dir)
+    if not trainer.stop.signal:
+        console.print(f"Done: {run_dir}", highlight=False)
+
+
+def find_strategy(console: Console) -> tf.distribute.Strategy:
+    """Chooses where to train, and says so: all GPUs there are, or the CPU."""
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if not gpus:
+        threads = tf.config.threading.get_intra_op_parallelism_threads()
+        console.print(f"Training on the CPU ({threads or 'all'} threads)")
+        return tf.distribute.get_strategy()
+    names = [tf.config.experimental.get_device_details(g)["device_name"] for g in gpus]
+    console.print(f"Training on {len(gpus)} GPU: {', '.join(names)}")
+    if len(gpus) == 1:
+        return tf.distribute.get_strategy()
+    return tf.distribute.MirroredStrategy()
+
+
+def _prepare(config: Config, run_dir: Path, console: Console) -> PreparedCorpus:
+    with console.status("Reading the corpus") as status:
+        corpus = prepare_corpus(
+            config.data,
+            directory=run_dir / DATA_NAME,
+            progress=lambda count: status.update(f"Reading the corpus: {count:,}"),
+        )
+    console.print(
+        f"{corpus.info['name']}: {len(corpus.train):,} training pairs, "
+        f"{len(corpus.dev):,} development pairs",
+        highlight=False,
+    )
+    return corpus
+
+
+def _with_languages(config: Config, languages: list[str]) -> Config:
+    source_language, target_language = languages
+    data = config.data.model_copy(
+        update={
+            "source_language": source_language,
+            "target_language": target_language,
+        }
+    )
+    return config.model_copy(update={"data": data})
+
+
+def _train_tokenizer(
+    config: Config, corpus: PreparedCorpus, console: Console
+) -> Tokenizer:
+    with console.status("Finding subwords"):
+        return Tokenizer.train(
+            (text for pair in corpus.train for text in pair),
+            config.data.vocabulary_size,
+            config.training.seed,
+        )
