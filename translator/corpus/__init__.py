@@ -1,13 +1,13 @@
 """Sentence pairs: named corpora, files, cleaning, splits. No TensorFlow."""
 
-from translator.corpus.pairs import Pair, PairFile
+from translator.corpus.origins import CorpusInfo
+from translator.corpus.pairs import Pair, PairFile, write_pairs
 from translator.corpus.preparing import (
-    CorpusInfo,
     CorpusSets,
     PreparedCorpus,
-    find_languages,
     load_sets,
     prepare_corpus,
+    read_corpus,
 )
 
 __all__ = [
@@ -16,7 +16,8 @@ __all__ = [
     "Pair",
     "PairFile",
     "PreparedCorpus",
-    "find_languages",
     "load_sets",
     "prepare_corpus",
+    "read_corpus",
+    "write_pairs",
 ]

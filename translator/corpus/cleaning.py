@@ -8,6 +8,9 @@ from hashlib import blake2b
 from translator.corpus.pairs import Pair
 from translator.text import normalize_text
 
+# The reason of `splitting.drop_held_out`.
+HELD_OUT = "in dev or test"
+
 # Reason -> what it means; in the order in which they are checked.
 REASONS = {
     "control characters": "a side holds control characters or broken Unicode",
@@ -16,6 +19,7 @@ REASONS = {
     "length ratio": "one side is more than max_length_ratio times the other",
     "identical sides": "the sentence is not translated",
     "duplicate": "the same pair came before",
+    HELD_OUT: "a side occurs in a development or test set",
 }
 # Sides this short differ in length for good reasons: "Go." and "Márchese ahora."
 SPARED_CHARACTERS = 20

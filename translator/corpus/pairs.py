@@ -3,9 +3,12 @@
 import mmap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Self
+from struct import Struct
+from typing import IO, NamedTuple
 
 import numpy as np
+
+_OFFSET = Struct("<q")
 
 
 class Pair(NamedTuple):
@@ -23,16 +26,7 @@ class PairFile:
     line `source TAB target LF`.
 
     Args:
-        path: The text, as `PairFile.write` made it. The byte offset of each line, and
-            of the end of the last one, is beside it in `NAME.offsets.npy` (int64).
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as directory:
-        ...     pairs = [Pair("one", "uno"), Pair("two", "dos")]
-        ...     train = PairFile.write(Path(directory) / "train.tsv", pairs)
-        ...     len(train), train.take(np.array([1]))
-        (2, [Pair(source='two', target='dos')])
+        path: The text, as `write_pairs` made it.
     """
 
     def __init__(self, path: Path):
@@ -42,22 +36,6 @@ class PairFile:
         if len(self):
             with self.path.open("rb") as file:
                 self._text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-    @classmethod
-    def write(cls, path: Path, pairs: Iterable[Pair]) -> Self:
-        """Writes the pairs as they come, and returns the file of them."""
-        with path.open("wb") as text, _offsets_path(path).open("w+b") as offsets:
-            # NumPy leaves room in the header for the length to grow in place.
-            _write_header(offsets, 0)
-            position, count = 0, 1
-            offsets.write(np.int64(0).tobytes())
-            for pair in pairs:
-                position += text.write(f"{pair.source}\t{pair.target}\n".encode())
-                offsets.write(np.int64(position).tobytes())
-                count += 1
-            offsets.seek(0)
-            _write_header(offsets, count)
-        return cls(path)
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -82,6 +60,34 @@ class PairFile:
         ]
 
 
+def write_pairs(path: Path, pairs: Iterable[Pair]) -> int:
+    """Writes the pairs as they come, for `PairFile`, and returns their number.
+
+    The byte offset of each line, and that of the end, go to `NAME.offsets.npy` beside
+    the text, as int64.
+
+    Example:
+        >>> import tempfile
+        >>> pairs = [Pair("one", "uno"), Pair("two", "dos")]
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     path = Path(directory) / "train.tsv"
+        ...     write_pairs(path, pairs), PairFile(path).take(np.array([1]))
+        (2, [Pair(source='two', target='dos')])
+    """
+    position = count = 0
+    with path.open("wb") as text, _offsets_path(path).open("wb") as offsets:
+        # NumPy leaves room in the header for the length to grow in place.
+        _write_header(offsets, 0)
+        offsets.write(_OFFSET.pack(0))
+        for pair in pairs:
+            position += text.write(f"{pair.source}\t{pair.target}\n".encode())
+            offsets.write(_OFFSET.pack(position))
+            count += 1
+        offsets.seek(0)
+        _write_header(offsets, count + 1)
+    return count
+
+
 def _parse(line: bytes) -> Pair:
     source, target = line[:-1].decode().split("\t")
     return Pair(source, target)
@@ -91,6 +97,6 @@ def _offsets_path(path: Path) -> Path:
     return path.with_suffix(".offsets.npy")
 
 
-def _write_header(file, count: int) -> None:
+def _write_header(file: IO[bytes], count: int) -> None:
     header = {"descr": "<i8", "fortran_order": False, "shape": (count,)}
     np.lib.format.write_array_header_1_0(file, header)

@@ -196,9 +196,9 @@ def _numbers(language: str) -> Corpus:
         languages=("en", language),
         description=f"Numbers, dates, times and amounts in English and {english_name} "
         "words, made on the fly",
-        licence="none needed: generated text",
+        licence="none needed",
         attribution="words from num2words, names from Unicode CLDR through Babel",
-        release="generated",
+        release="made on the fly",
     )
 
 

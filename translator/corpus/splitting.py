@@ -8,18 +8,19 @@ Sentences are compared by `sentence_key`, without regard to case, punctuation an
 spaces: a test of "Come here!" after training on "Come here." would measure memory.
 """
 
-import re
-import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
 
-from translator.corpus.cleaning import CleaningReport, hash_text
+from translator.corpus.cleaning import HELD_OUT, CleaningReport, hash_text
 from translator.corpus.pairs import Pair
 
-# The reason that the report counts what `drop_held_out` drops under.
-HELD_OUT = "in dev or test"
+# Not r"\W", which would also delete the vowel signs of Devanagari and others.
+_PUNCTUATION = {
+    code: " "
+    for code in range(0x10000)
+    if unicodedata.category(chr(code)).startswith("P")
+}
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,11 @@ class HeldOut:
     tests: dict[str, list[Pair]] = field(default_factory=dict)
     references: dict[str, list[str]] = field(default_factory=dict)
 
-    def add_reference(self, pair: Pair) -> bool:
-        """Notes a translation; returns whether it is the first of its sentence."""
+    def add_reference(self, pair: Pair) -> None:
+        """Notes a translation of a sentence of one of the sets."""
         known = self.references.setdefault(pair.source, [])
         if pair.target not in known:
             known.append(pair.target)
-        return len(known) == 1
 
     def keys(self, *sets: Iterable[Pair]) -> tuple[set[str], set[str]]:
         """Returns the keys of all sources and of all their references."""
@@ -64,14 +64,19 @@ def hold_out(
     """Yields the training pairs; adds the others to `dev` and to the test `test`.
 
     Those sets get one line for each distinct source sentence, with its first
-    translation; the others become further references.
+    translation; the others become further references. A set with a share of zero is
+    left alone.
     """
     test = held_out.tests.setdefault("test", []) if shares.test else []
+    seen: set[str] = set()
     for pair in pairs:
         position = hash_text(sentence_key(pair.source)) / 2**64
         if position >= shares.test + shares.dev:
             yield pair
-        elif held_out.add_reference(pair):
+            continue
+        held_out.add_reference(pair)
+        if pair.source not in seen:
+            seen.add(pair.source)
             (test if position < shares.test else held_out.dev).append(pair)
 
 
@@ -115,16 +120,4 @@ def sentence_key(text: str) -> str:
         >>> sentence_key("At 2:30") == sentence_key("At 2:31")
         False
     """
-    key = _punctuation().sub(" ", text.casefold()).strip()
-    return key or text
-
-
-@cache
-def _punctuation() -> re.Pattern[str]:
-    # Not r"\W", which would also delete the vowel signs of Devanagari and others.
-    characters = (
-        re.escape(chr(code))
-        for code in range(sys.maxunicode)
-        if unicodedata.category(chr(code))[0] in "PZ"
-    )
-    return re.compile(f"[{''.join(characters)}]+")
+    return " ".join(text.casefold().translate(_PUNCTUATION).split()) or text

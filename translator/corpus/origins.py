@@ -1,0 +1,182 @@
+"""Where the pairs of a corpus come from, in the direction that is asked for."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import file_digest
+from itertools import islice
+from pathlib import Path
+from typing import TypedDict
+
+from translator.config import DataConfig
+from translator.corpus.fetching import fetch
+from translator.corpus.generated import generate_pairs
+from translator.corpus.pairs import Pair
+from translator.corpus.readers import guess_languages, read_pairs
+from translator.corpus.registry import CORPORA, Corpus, RemoteFile, find_corpus
+from translator.corpus.splitting import Shares
+from translator.errors import UserError
+
+# A generated corpus is cheap and plentiful, so its sets may take more of it.
+GENERATED_SHARES = Shares(dev=0.05, test=0.05)
+# ISO 639 for a language that nobody told.
+UNKNOWN_LANGUAGE = "und"
+
+
+class CorpusInfo(TypedDict):
+    """Where the pairs come from; ready to be written as JSON.
+
+    Its `files` map an address, or the name of the user's file, to its SHA-256.
+    """
+
+    name: str
+    languages: list[str]
+    licence: str
+    attribution: str
+    release: str
+    files: dict[str, str]
+
+
+# Starts reading: a function, so that a set can be left unread or be read twice.
+Reader = Callable[[], Iterable[Pair]]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The sets of a corpus, still unread, source side first.
+
+    Args:
+        info: What the corpus is.
+        train: Reads the training pairs, or all pairs if there are no other sets.
+        dev: Reads the development set. None: a share of `train`.
+        tests: Name of a test set -> what reads it. Empty: a share of `train`.
+        shares: The shares of `train` that are not for training.
+    """
+
+    info: CorpusInfo
+    train: Reader
+    dev: Reader | None = None
+    tests: Mapping[str, Reader] = field(default_factory=dict)
+    shares: Shares = field(default_factory=Shares)
+
+
+def find_origin(config: DataConfig) -> Origin:
+    """Returns what reads the corpus of the options; named ones are not fetched yet.
+
+    Raises:
+        UserError: There is no such corpus or file, or it has other languages.
+    """
+    match config.corpus:
+        case []:
+            raise UserError(
+                "no corpus is given. Use --corpus with a name (see `translator data "
+                "list`) or with one or two files."
+            )
+        case [name] if name in CORPORA or not Path(name).exists():
+            origin = _find_named(find_corpus(name), config)
+        case _:
+            origin = _find_files(config)
+    if not config.dev_corpus:
+        return origin
+    paths = [Path(name) for name in config.dev_corpus]
+    return replace(
+        origin,
+        dev=partial(_read_files, paths, origin.info["languages"]),
+        shares=replace(origin.shares, dev=0.0),
+    )
+
+
+def _find_named(corpus: Corpus, config: DataConfig) -> Origin:
+    languages, is_swapped = _choose_languages(corpus.languages, config, corpus.name)
+    arrange = _swap if is_swapped else iter
+    info = CorpusInfo(
+        name=corpus.name,
+        languages=list(languages),
+        licence=corpus.licence,
+        attribution=corpus.attribution,
+        release=corpus.release,
+        files={file.address: file.sha256 for file in corpus.files},
+    )
+    if corpus.is_generated:
+        return Origin(
+            info=info,
+            train=lambda: arrange(
+                islice(generate_pairs(corpus.languages), config.num_generated_pairs)
+            ),
+            shares=GENERATED_SHARES,
+        )
+
+    def reader(files: tuple[RemoteFile, ...]) -> Reader:
+        return lambda: arrange(_read_remote(files, corpus))
+
+    return Origin(
+        info=info,
+        train=reader(corpus.train),
+        dev=reader(corpus.dev) if corpus.dev else None,
+        tests={name: reader(files) for name, files in corpus.tests.items()},
+        shares=Shares(dev=0.0, test=0.0) if corpus.tests else Shares(),
+    )
+
+
+def _read_remote(files: tuple[RemoteFile, ...], corpus: Corpus) -> Iterator[Pair]:
+    paths = [fetch(file, corpus.release) for file in files]
+    return read_pairs(paths, corpus.languages, files[0].member)
+
+
+def _find_files(config: DataConfig) -> Origin:
+    paths = [Path(name) for name in config.corpus]
+    info = CorpusInfo(
+        name=" + ".join(path.name for path in paths),
+        languages=list(_choose_file_languages(paths, config)),
+        licence="",
+        attribution="",
+        release="",
+        # Enough to tell en/train.txt from es/train.txt; the rest is nobody's business.
+        files={"/".join(path.parts[-2:]): _checksum(path) for path in paths},
+    )
+    return Origin(info, train=partial(_read_files, paths, info["languages"]))
+
+
+def _read_files(paths: list[Path], languages: list[str]) -> Iterator[Pair]:
+    """Reads files whose names may tell that their sides are the other way round."""
+    source, target = languages
+    if guess_languages(paths) == (target, source):
+        return _swap(read_pairs(paths, (target, source)))
+    return read_pairs(paths, (source, target))
+
+
+def _choose_languages(
+    known: tuple[str, str], config: DataConfig, name: str
+) -> tuple[tuple[str, str], bool]:
+    """Returns the languages, source first, and whether the sides are swapped."""
+    wanted = (config.source_language, config.target_language)
+    for languages in (known, known[::-1]):
+        if all(
+            want in ("", code) for want, code in zip(wanted, languages, strict=True)
+        ):
+            return languages, languages != known
+    raise UserError(
+        f"{name} holds {known[0]} and {known[1]}. Received: source_language "
+        f"{wanted[0]!r}, target_language {wanted[1]!r}."
+    )
+
+
+def _choose_file_languages(paths: list[Path], config: DataConfig) -> tuple[str, str]:
+    """Returns the languages that the options tell, else the names of the files."""
+    guessed = guess_languages(paths)
+    wanted = (config.source_language, config.target_language)
+    if all(guessed) and {*wanted} <= {*guessed, ""}:
+        return _choose_languages(guessed, config, paths[0].name)[0]
+    return (wanted[0] or UNKNOWN_LANGUAGE, wanted[1] or UNKNOWN_LANGUAGE)
+
+
+def _swap(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    return (Pair(pair.target, pair.source) for pair in pairs)
+
+
+def _checksum(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}.") from None
