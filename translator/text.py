@@ -93,9 +93,10 @@ class SplitText(NamedTuple):
 MAX_SENTENCE_CHARACTERS = 200
 
 _LINE = re.compile(r"[^\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+_MARKS = ".!?…。！？؟۔।"
 _CLOSING = r"\"'»”’)\]"
-_GAP = re.compile(rf"(?<=[.!?…。！？{_CLOSING}])\s+")
-_END = re.compile(rf"(?P<word>[\w.]*?)(?P<mark>[.!?…。！？]+)[{_CLOSING}]*$")
+_GAP = re.compile(rf"(?<=[{_MARKS}{_CLOSING}])\s+")
+_END = re.compile(rf"(?P<word>[\w.]*?)(?P<mark>[{_MARKS}]+)[{_CLOSING}]*$")
 _START = re.compile(r"[¿¡]|[\"'«“‘„(\[—–-]*\s?(?P<first>\w)")
 _TITLES = frozenset(
     "mr mrs ms mx dr dra prof profa st sr sra srta sres gen col capt lt sgt rev hon "
@@ -105,7 +106,7 @@ _BEFORE_NUMBERS = frozenset("no nos núm num nº nr vol p pp pág fig cap ch art
 _DOTTED = re.compile(r"[^\W\d]{1,2}(\.[^\W\d]{1,2})+")
 # Where to cut a sentence that is too long: the kinds of places, the best first.
 _CUTS = (
-    re.compile(r"[.!?…]\s|[。！？]"),
+    re.compile(r"[.!?…؟۔।]\s|[。！？]"),
     re.compile(r"[;:]\s|[；：—]|\s–(?=\s)"),
     re.compile(r"[,،]\s|[、，]"),
     re.compile(r"\s"),
@@ -174,7 +175,7 @@ def _is_abbreviation(word: str, after: str) -> bool:
     if word.isdigit():
         return len(word) <= 2
     if len(word) == 1:
-        return word.isupper() and word != "I"  # "J. Smith", but "so do I. He ..."
+        return word != "I"  # "J. Smith", "z. B.", but "So do I. He ..."
     folded = word.casefold()
     if _DOTTED.fullmatch(folded):
         return folded not in ("a.m", "p.m")

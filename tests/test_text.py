@@ -1,0 +1,182 @@
+"""Normalisation keeps what matters; splitting loses nothing."""
+
+import random
+import re
+import sys
+import time
+import unicodedata
+
+import pytest
+
+from translator.text import NORMALIZATION_RULES, normalize_text, split_sentences
+
+# One of every kind of character that a rule of this module knows or must not touch.
+HARD_CHARACTERS = (
+    ".!?…。！？\"'»”’)]([¿¡«,;:—–-*#/ \t\n\r\v\x1c\x85\xa0\u2028\u2029\u202f\u3000"
+    "\x00\x07\xad\u200b\u200d\u200f\u202e\u2066\ufeff▁_aBcDéÑe\u0301ß19½日本語שﷺ𐍈😀👧\u0130"
+    "\ud800\udc00"
+)
+
+
+def random_texts(seed: int, count: int, max_length: int = 60) -> list[str]:
+    rng = random.Random(seed)
+    return [
+        "".join(rng.choices(HARD_CHARACTERS, k=rng.randrange(max_length)))
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("", "", id="empty"),
+        pytest.param(" \t\r\n\u2028 ", "", id="blank"),
+        pytest.param("a \t\n\r\x85\xa0\u2009\u202f\u3000b", "a b", id="spaces"),
+        pytest.param("a\x1fb", "a b", id="separator control is a space to Python"),
+        pytest.param("a \x00\x07\x7f\x9f b", "a b", id="controls"),
+        pytest.param("\ufeffso\xadft\u200b", "soft", id="invisible"),
+        pytest.param("\u202eabc\u202c \u2067d\u2069", "abc d", id="bidirectional"),
+        pytest.param("e\u0301 \u212b", "é Å", id="NFC"),
+        pytest.param("e\u200b\u0301", "é", id="NFC after removal"),
+        pytest.param("▁a▁", "_a_", id="the tokenizer's space"),
+        pytest.param("a\ud800b\udc00", "a\ufffdb\ufffd", id="lone surrogates"),
+        pytest.param("\ud83d\ude00", "😀", id="surrogate pair"),
+    ],
+)
+def test_normalize_text(text, expected):
+    """Catches: a class without one of these, NFC before the removals, `\\s+`."""
+    assert normalize_text(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "¿Qué tal, Iñaki? ¡3,50 € ya!",
+        "It's 9.30 o’clock: “go” & «vite», 50% off #1 @home",
+        "ÉCOLE école Straße İstanbul",
+        "👨‍👩‍👧 👍🏽 ❤️ 🏴󠁧󠁢󠁥󠁮󠁧󠁿",
+        "می‌خواهم שָׁלוֹם 日本語。 हिन्दी",
+        "<s> </s> ⁇ <pad> \\n {x}",
+        "½ ﬁ ² Ⅷ ｆｕｌｌ",
+    ],
+)
+def test_what_must_survive(text):
+    """Catches: NFKC for NFC, lower-casing, dropping digits, joiners or tags."""
+    assert normalize_text(text) == unicodedata.normalize("NFC", text) == text
+
+
+def test_normalize_text_is_idempotent_and_leaves_no_white_space():
+    """Catches: stripping before the removals, NFC before the removals."""
+    texts = random_texts(1, 3_000)
+    texts += [f"e{chr(code)} \u0301" for code in range(sys.maxunicode + 1)]
+    for text in texts:
+        once = normalize_text(text)
+        assert normalize_text(once) == once
+        assert once == " ".join(once.split())
+        once.encode()
+
+
+def test_a_graph_can_repeat_the_rules():
+    """Catches: a pattern that RE2 reads in another way, such as `\\s` or `\\w`."""
+    import tensorflow as tf
+
+    letters = [chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000]
+    texts = [f"a{letter} {letter}b" for letter in letters]
+    texts += [text for text in random_texts(2, 3_000) if text.isprintable()]
+    texts = [text for text in texts if text.encode(errors="replace") == text.encode()]
+    expected, actual = texts, tf.constant(texts)
+    for pattern, replacement in NORMALIZATION_RULES:
+        expected = [re.sub(pattern, replacement, text) for text in expected]
+        actual = tf.strings.regex_replace(actual, pattern, replacement)
+    assert [text.decode() for text in actual.numpy()] == expected
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "Hello.|How are you?",
+        "Wait!|¿Qué?|¡Nada!|Yes? ok... no",
+        "¡Hola!|¿qué tal?",
+        '"Stop!" he said.|"Why?"|She ran. and ran.',
+        "«Oui.»|“Non.”|(Si.)|Da.",
+        "Mr. Fox met Dra. Gil and Prof. Ray.|They ate.",
+        "By J. R. R. Tolkien.|So do I.|He left.",
+        "See e.g. Paris, i.e. France, or the U.S. Army.|At 5 p.m.|He slept.",
+        "It is 3.50 or 1,000.75.|42 is it.|In 1990.|Then.",
+        "1. First of all",
+        "No. 5 lives.|No.|Never.",
+        "Am 3. Oktober, z. B. in Bonn.|Gut.",
+        "Go to www.example.com.|Now.",
+        "Привет.|Как дела?|नमस्ते।|日本。|元気？",
+        "Hi! 😀",
+    ],
+)
+@pytest.mark.parametrize("gap", [" ", "\u3000\t "])
+def test_split_sentences(marked, gap):
+    """Catches: abbreviations, initials, decimals or quotes that cut in the wrong place.
+
+    A bar is a cut.
+    """
+    text = marked.replace("|", gap)
+    assert split_sentences(text).sentences == marked.split("|")
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r", "\u2028", "\x85", "\n \n"])
+def test_every_line_end_cuts(line_end):
+    """Catches: a pattern that knows only \\n."""
+    assert split_sentences(f"one{line_end}two").sentences == ["one", "two"]
+
+
+@pytest.mark.parametrize("max_characters", [1, 2, 7, 30, 200])
+def test_join_restores_every_text(max_characters):
+    """Catches: stripped ends, CRLF turned into LF, a separator too many, cut tails."""
+    for text in random_texts(max_characters, 2_000, max_length=90):
+        split = split_sentences(text, max_characters)
+        assert split.join(split.sentences) == text
+        for sentence in split.sentences:
+            assert len(sentence) <= max_characters
+            assert sentence == sentence.strip()
+            assert any(map(str.isalnum, normalize_text(sentence)))
+
+
+def test_join_puts_translations_in_their_places():
+    """Catches: separators shifted by one; a missing translation that goes unnoticed."""
+    split = split_sentences("\n  One. Two!\t\n😀\n***\n\nThree\r\n")
+    assert split.sentences == ["One.", "Two!", "Three"]
+    assert split.join(["A", "B", "C"]) == "\n  A B\t\n😀\n***\n\nC\r\n"
+    with pytest.raises(ValueError, match="2 for 3"):
+        split.join(["A", "B"])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("four; two, three, four", ["four;", "two, three, four"]),
+        ("one two, three four", ["one two,", "three four"]),
+        ("at 10:30:15 on 1,000", ["at 10:30:15 on", "1,000"]),
+        ("costs 1,000,000 and more", ["costs 1,000,000", "and more"]),
+        ("one two three four", ["one two three", "four"]),
+        ("a, bcdefghijklmnopq", ["a, bcdefghijklmn", "opq"]),
+        (
+            "一二三四五六七八，九十一二三四五六七八",
+            ["一二三四五六七八，", "九十一二三四五六七八"],
+        ),
+        ("exactly, 16 here", ["exactly, 16 here"]),
+    ],
+)
+def test_a_long_sentence_is_cut_at_the_best_place(text, expected):
+    """Catches: the first comma taken, commas preferred to semicolons, digits cut."""
+    assert split_sentences(text, max_characters=16).sentences == expected
+
+
+@pytest.mark.parametrize(
+    "unit", [".", " ", "a", "a. ", "A b. ", '"', '." ', "\n", "word ", ", ", "A."]
+)
+def test_time_is_linear(unit):
+    """Catches: backtracking (`[.]+\\s+`) or slices of all that came before."""
+    text = unit * (400_000 // len(unit))
+    start = time.perf_counter()
+    split = split_sentences(text)
+    normalize_text(text)
+    assert time.perf_counter() - start < 10
+    assert split.join(split.sentences) == text
