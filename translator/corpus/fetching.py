@@ -7,7 +7,7 @@ their `RemoteFile.path` and stands in for their publishers' addresses.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import IO
@@ -72,7 +72,8 @@ def fetch(file: RemoteFile, release: str = "") -> Path:
             "Name another folder in TRANSLATOR_CACHE."
         ) from None
     finally:
-        temporary_path.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary_path.unlink()
     return path
 
 

@@ -7,6 +7,7 @@ UTF-8, with or without a byte order mark; lines end in LF or CRLF.
 
 import gzip
 import json
+import re
 import stat
 import zipfile
 import zlib
@@ -26,6 +27,9 @@ MAX_LINE_BYTES = 1 << 20
 MAX_MEMBER_BYTES = 4 << 30
 MAX_COMPRESSION = 200
 
+# Two letters and perhaps a region, such as pt_BR: three letters could be .txt or .tok.
+_LANGUAGE = "([a-z]{2}(?:[-_][A-Z][A-Za-z]+)?)"
+_LANGUAGES = re.compile(f"{_LANGUAGE}-{_LANGUAGE}")
 _COMPRESSION_SUFFIXES = (".gz", ".zip")
 
 
@@ -73,19 +77,11 @@ def guess_languages(paths: Sequence[Path]) -> tuple[str, str]:
         ('', '')
     """
     if len(paths) == 2:
-        first, second = (_format(path).removeprefix(".") for path in paths)
+        name = "-".join(_format(path).removeprefix(".") for path in paths)
     else:
-        name = Path(_strip_compression(paths[0].name)).stem
-        first, _, second = name.rpartition(".")[2].partition("-")
-    if _is_language(first) and _is_language(second) and first != second:
-        return first, second
-    return "", ""
-
-
-def _is_language(code: str) -> bool:
-    # Two letters and perhaps a region: three could be .txt or .tok.
-    language, _, region = code.replace("-", "_").partition("_")
-    return len(language) == 2 and language.isalpha() and language.islower()
+        name = Path(_strip_compression(paths[0].name)).stem.rpartition(".")[2]
+    match = _LANGUAGES.fullmatch(name)
+    return match.groups() if match and match[1] != match[2] else ("", "")
 
 
 def _strip_compression(name: str) -> str:

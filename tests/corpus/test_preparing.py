@@ -1,0 +1,228 @@
+import gc
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_corpus import make_pairs, write_tsv
+
+from translator.config import DataConfig
+from translator.corpus import Pair, load_sets, prepare_corpus, read_corpus
+from translator.corpus.splitting import sentence_key
+from translator.errors import UserError
+
+TATOEBA = ["tatoeba-en-es", "tatoeba-en-fr", "tatoeba-en-de"]
+MULTI30K = ["multi30k-en-de", "multi30k-en-fr"]
+
+
+def config(*corpus: str | Path, **options) -> DataConfig:
+    return DataConfig(corpus=tuple(map(str, corpus)), **options)
+
+
+@pytest.fixture
+def toy(tmp_path) -> Path:
+    return write_tsv(tmp_path / "toy.en-es.tsv", make_pairs(1_900))
+
+
+def test_every_pair_is_accounted_for(toy):
+    """Catches: pairs lost between cleaning, splitting and writing."""
+    corpus = prepare_corpus(config(toy))
+    held_out = sum(
+        len(corpus.references[pair.source])
+        for pair in [*corpus.dev, *corpus.tests["test"]]
+    )
+    assert corpus.report.read == len(make_pairs(1_900))
+    # What separate_dev dropped is in neither set, but counts as kept by cleaning.
+    assert len(corpus.train) + held_out <= corpus.report.kept
+    assert corpus.report.kept - len(corpus.train) - held_out < 10
+    assert len(corpus.train) > 0.9 * corpus.report.read
+
+
+def test_training_pairs_lie_in_the_folder_asked_for(toy, tmp_path):
+    """Catches: candidates left beside them, which hold the test sentences."""
+    corpus = prepare_corpus(config(toy), directory=tmp_path / "run")
+    names = sorted(path.name for path in (tmp_path / "run").iterdir())
+    assert names == ["train.offsets.npy", "train.tsv"]
+    text = (tmp_path / "run" / "train.tsv").read_text("utf-8")
+    pairs = [Pair(*line.split("\t")) for line in text.splitlines()]
+    assert corpus.train.take(np.arange(len(corpus.train))) == pairs
+    assert set(pairs) < set(make_pairs(1_900))
+
+
+def test_a_temporary_folder_goes_with_the_corpus(toy):
+    """Catches: a copy of the corpus left in /tmp by every run."""
+    corpus = prepare_corpus(config(toy))
+    folder = corpus.train.path.parent
+    assert folder.is_dir()
+    del corpus
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_a_failure_leaves_no_temporary_folder(toy, tmp_path, monkeypatch):
+    """Catches: cleaning up only after success."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    toy.write_text("a\tb\nbroken\n")
+    with pytest.raises(UserError, match="line 2"):
+        prepare_corpus(config(toy))
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_sets_alone_equal_those_of_training(toy):
+    """Catches: evaluating on other sentences than the ones held out."""
+    sets, corpus = load_sets(config(toy)), prepare_corpus(config(toy))
+    assert sets.tests == corpus.tests
+    assert sets.dev == corpus.dev
+    assert sets.references == corpus.references
+
+
+def test_the_other_direction(toy):
+    """Catches: swapped languages with sides as they were, or the reverse."""
+    there = prepare_corpus(config(toy))
+    back = prepare_corpus(config(toy, source_language="es"))
+    assert there.info["languages"] == ["en", "es"]
+    assert back.info["languages"] == ["es", "en"]
+    assert all(pair.source.startswith("The owl") for pair in there.train)
+    assert all(pair.source.startswith("El búho") for pair in back.train)
+
+
+@pytest.mark.parametrize(
+    ("options", "languages"),
+    [
+        ({}, ["und", "und"]),
+        ({"source_language": "en"}, ["en", "und"]),
+        ({"source_language": "es", "target_language": "en"}, ["es", "en"]),
+    ],
+)
+def test_files_whose_names_tell_nothing(tmp_path, options, languages):
+    """Catches: swapping sides because of the options alone."""
+    path = write_tsv(tmp_path / "pairs.tsv", make_pairs(500))
+    corpus = prepare_corpus(config(path, **options), allow_empty=True)
+    assert corpus.info["languages"] == languages
+    assert next(iter(corpus.train)).source.startswith("The owl")
+
+
+@pytest.mark.parametrize("names", [("train.en", "train.es"), ("train.es", "train.en")])
+def test_two_files_in_either_order(tmp_path, names):
+    """Catches: order of the files winning over the languages that were named."""
+    pairs = make_pairs(500)
+    for name, side in (("train.en", 0), ("train.es", 1)):
+        lines = "".join(f"{pair[side]}\n" for pair in pairs)
+        (tmp_path / name).write_text(lines, "utf-8")
+    paths = [tmp_path / name for name in names]
+    first = next(read_corpus(config(*paths)))
+    assert first.source.startswith("The" if names[0] == "train.en" else "El")
+    english = next(read_corpus(config(*paths, source_language="en")))
+    assert english == pairs[0]
+
+
+def test_development_files_of_ones_own(toy, tmp_path):
+    """Catches: dev pairs left in training; a test that depends on the dev file."""
+    plain = prepare_corpus(config(toy))
+    dev_pairs = [plain.train.take(np.array([i]))[0] for i in range(20)]
+    dev_pairs.append(plain.tests["test"][0])
+    path = write_tsv(tmp_path / "dev.tsv", dev_pairs)
+    corpus = prepare_corpus(config(toy, dev_corpus=(str(path),)))
+    assert corpus.tests == plain.tests
+    assert corpus.dev == dev_pairs[:-1]
+    sources = {sentence_key(pair.source) for pair in corpus.dev}
+    targets = {sentence_key(pair.target) for pair in corpus.dev}
+    for pair in corpus.train:
+        assert sentence_key(pair.source) not in sources
+        assert sentence_key(pair.target) not in targets
+
+
+def test_limits_come_from_the_options(toy):
+    """Catches: cleaning by its defaults, whatever the options say."""
+    assert prepare_corpus(config(toy)).report.dropped.keys() <= {"in dev or test"}
+    with pytest.raises(UserError, match="0 for training"):
+        prepare_corpus(config(toy, max_characters=10))
+    report = prepare_corpus(config(toy, max_characters=10), allow_empty=True).report
+    assert report.dropped == {"too long": report.read}
+
+
+def test_too_few_pairs(tmp_path):
+    """Catches: an empty development set that fails in the first validation."""
+    path = write_tsv(tmp_path / "few.tsv", [Pair("one", "uno")])
+    with pytest.raises(UserError, match=r"few\.tsv has too few pairs: .*--dev-corpus"):
+        prepare_corpus(config(path))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"corpus": ()}, "no corpus is given"),
+        ({"corpus": ("tatoeba-en-xx",)}, "no corpus and no file .*multi30k-en-de"),
+        (
+            {"corpus": ("numbers-en-es",), "source_language": "fr"},
+            "numbers-en-es holds en and es. Received: source_language 'fr'",
+        ),
+        (
+            {"corpus": ("numbers-en-es",), "target_language": "xx"},
+            "holds en and es",
+        ),
+        ({"corpus": ("a.en", "b.es")}, r"cannot read a\.en"),
+    ],
+)
+def test_mistakes_in_the_options(options, message):
+    """Catches: KeyError and FileNotFoundError as tracebacks."""
+    with pytest.raises(UserError, match=message):
+        prepare_corpus(DataConfig(**options))
+
+
+def test_generated_corpora_need_no_cache(cache):
+    """Catches: fetching for a corpus without files; counts other than asked for."""
+    corpus = prepare_corpus(config("numbers-en-fr", num_generated_pairs=1_000))
+    sizes = [len(corpus.train), len(corpus.dev), len(corpus.tests["test"])]
+    assert sum(sizes) == pytest.approx(1_000, abs=5)
+    assert sizes[1] == pytest.approx(50, abs=25)
+    assert not cache.exists()
+
+
+def test_info_is_json_and_names_no_private_folder(toy):
+    """Catches: the home folder of whoever trained, in a published model card."""
+    info = prepare_corpus(config(toy)).info
+    assert json.loads(json.dumps(info)) == info
+    assert info["name"] == "toy.en-es.tsv"
+    (name,) = info["files"]
+    assert name == f"{toy.parent.name}/toy.en-es.tsv"
+    assert len(info["files"][name]) == 64
+
+
+def test_progress_ends_with_the_number_of_pairs(toy):
+    """Catches: a bar that stops short of the last, partial interval."""
+    counts = []
+    prepare_corpus(config(toy), progress=counts.append)
+    assert counts == [1_000, len(make_pairs(1_900))]
+
+
+@pytest.mark.parametrize("name", [*TATOEBA, *MULTI30K])
+def test_public_corpora_leak_nothing(name, shared_mirror):
+    """Catches: a split by rows, which leaves 13% of the test sentences in training."""
+    corpus = prepare_corpus(config(name))
+    sets = {"dev": corpus.dev, **corpus.tests}
+    for side in (0, 1):
+        trained = {pair[side] for pair in corpus.train}
+        for pairs in sets.values():
+            assert pairs
+            assert not trained & {pair[side] for pair in pairs}
+    assert corpus.report.kept > 0.99 * corpus.report.read
+
+
+@pytest.mark.parametrize("name", MULTI30K)
+def test_official_sets_are_complete(name, shared_mirror):
+    """Catches: cleaning the test, which makes a score nobody can compare."""
+    corpus = load_sets(config(name))
+    sizes = {set_name: len(pairs) for set_name, pairs in corpus.tests.items()}
+    assert sizes == {"test_2016_flickr": 1_000, "test_2017_flickr": 1_000}
+    assert len(corpus.dev) == 1_014
+
+
+def test_tatoeba_split_is_by_sentence(shared_mirror):
+    """Catches: several lines, or no further references, for one English sentence."""
+    corpus = load_sets(config("tatoeba-en-es"))
+    test = corpus.tests["test"]
+    assert len({pair.source for pair in test}) == len(test) == 1_958
+    assert max(len(corpus.references[pair.source]) for pair in test) > 3
+    assert all(corpus.references[p.source][0] == p.target for p in test)
