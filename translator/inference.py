@@ -3,6 +3,7 @@
 Shapes: B batch, S source length, T target length, K hypotheses of a sentence.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from translator.config import Config, SearchConfig
 from translator.errors import UserError
 from translator.model import Seq2Seq, build_model
 from translator.search import Hypotheses, beam_search
-from translator.text import normalize_text, split_sentences
+from translator.text import split_sentences
 from translator.tokenizer import PAD_ID, Tokenizer
 
 # Longest text `translate` takes, in characters: about four pages.
@@ -90,91 +91,37 @@ class Translation:
         return float(np.mean(scores)) if scores else 0.0
 
 
-def search_translations(
-    model: Seq2Seq, source_ids: tf.Tensor, search: SearchConfig
-) -> Hypotheses:
-    """Encodes a batch and searches for its translations, all in the graph.
+class TextTranslator(ABC):
+    """Translates whole texts by means of a translator of sentences.
 
     Args:
-        model: The network.
-        source_ids: int32, shape `(batch_size, source_length)`, padded with `PAD_ID`;
-            each row ends in EOS.
-        search: Beam size, penalty and the bound on the length.
-    """
-    source_mask = source_ids != PAD_ID
-    source_lengths = tf.reduce_sum(tf.cast(source_mask, tf.int32), axis=1)
-    max_lengths = tf.cast(
-        search.max_length_factor * tf.cast(source_lengths, tf.float32), tf.int32
-    )
-    memory, state = model.encode(source_ids, source_mask)
-    return beam_search(
-        model.step(memory),
-        state,
-        max_lengths + search.max_length_extra,
-        beam_size=search.beam_size,
-        length_penalty=search.length_penalty,
-    )
-
-
-class Translator:
-    """Translates texts with a trained model.
-
-    Args:
-        model: The network, with its weights.
-        tokenizer: The subwords it was trained on.
-        config: Options of its run.
         name: What to call it.
-        card: Its model card, Markdown.
+        source_language: Code of the language it reads, such as `en`.
+        target_language: Code of the language it writes.
 
     Attributes:
-        source_language, target_language: Language codes, such as `en`.
         max_characters: Longest text that `translate` takes.
-
-    Example:
-        >>> translator = Translator.load("data/models/en-es")    # doctest: +SKIP
-        >>> translator.translate(["Where is the station?"])[0].text  # doctest: +SKIP
+        card: Its model card, Markdown.
+        is_search_fixed: Whether it refuses other search options than its own.
     """
 
-    def __init__(
-        self,
-        model: Seq2Seq,
-        tokenizer: Tokenizer,
-        config: Config,
-        name: str = "",
-        card: str = "",
-    ):
-        self.model = model
-        self.tokenizer = tokenizer
-        self.config = config
+    max_characters = MAX_CHARACTERS
+    card = ""
+    is_search_fixed = False
+
+    def __init__(self, name: str, source_language: str, target_language: str):
         self.name = name
-        self.card = card
-        self.source_language = config.data.source_language
-        self.target_language = config.data.target_language
-        self.max_characters = MAX_CHARACTERS
-        self._searches: dict[SearchConfig, Callable[[tf.Tensor], Hypotheses]] = {}
+        self.source_language = source_language
+        self.target_language = target_language
 
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Loads a run folder.
-
-        Raises:
-            UserError: No run folder, a damaged file, or files that do not belong
-                together.
-        """
-        run_dir = Path(path)
-        config, facts = load_run_config(run_dir)
-        tokenizer = Tokenizer.load(run_dir / TOKENIZER_NAME)
-        if facts.get("tokenizer_sha256", tokenizer.checksum) != tokenizer.checksum:
-            raise UserError(
-                f"{run_dir / TOKENIZER_NAME} is not the tokenizer that the model was "
-                "trained with: its SHA-256 differs from the one in config.json. "
-                "Restore the file that `translator train` wrote."
-            )
-        model = build_model(config.model, tokenizer.vocabulary_size)
-        load_weights(model, run_dir / BEST_NAME)
-        card_path = run_dir / "README.md"
-        card = card_path.read_text("utf-8") if card_path.exists() else ""
-        return cls(model, tokenizer, config, run_dir.resolve().name, card)
+    @abstractmethod
+    def translate_sentences(
+        self,
+        sentences: Sequence[str],
+        search: SearchConfig | None = None,
+        num_hypotheses: int = 1,
+    ) -> list[SentenceTranslation]:
+        """Translates sentences as they are, without splitting them further."""
 
     def translate(
         self,
@@ -213,6 +160,94 @@ class Translator:
             translations.append(Translation(text, joined, own))
         return translations
 
+    @staticmethod
+    def check_num_hypotheses(num_hypotheses: int, search: SearchConfig) -> None:
+        if not 1 <= num_hypotheses <= search.beam_size:
+            raise UserError(
+                "the number of hypotheses must be from 1 to the beam size, "
+                f"{search.beam_size}. Received: {num_hypotheses}. Raise beam_size."
+            )
+
+
+def search_translations(
+    model: Seq2Seq, source_ids: tf.Tensor, search: SearchConfig
+) -> Hypotheses:
+    """Encodes a batch and searches for its translations, all in the graph.
+
+    Args:
+        model: The network.
+        source_ids: int32, shape `(batch_size, source_length)`, padded with `PAD_ID`;
+            each row ends in EOS.
+        search: Beam size, penalty and the bound on the length.
+    """
+    source_mask = source_ids != PAD_ID
+    source_lengths = tf.reduce_sum(tf.cast(source_mask, tf.int32), axis=1)
+    max_lengths = tf.cast(
+        search.max_length_factor * tf.cast(source_lengths, tf.float32), tf.int32
+    )
+    memory, state = model.encode(source_ids, source_mask)
+    return beam_search(
+        model.step(memory),
+        state,
+        max_lengths + search.max_length_extra,
+        beam_size=search.beam_size,
+        length_penalty=search.length_penalty,
+    )
+
+
+class Translator(TextTranslator):
+    """Translates texts with a trained model.
+
+    Args:
+        model: The network, with its weights.
+        tokenizer: The subwords it was trained on.
+        config: Options of its run.
+        name: What to call it.
+        card: Its model card, Markdown.
+
+    Example:
+        >>> translator = Translator.load("data/models/en-es")    # doctest: +SKIP
+        >>> translator.translate(["Where is the station?"])[0].text  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: Seq2Seq,
+        tokenizer: Tokenizer,
+        config: Config,
+        name: str = "",
+        card: str = "",
+    ):
+        super().__init__(name, config.data.source_language, config.data.target_language)
+        self.model = model
+        self.tokenizer = tokenizer
+        self.config = config
+        self.card = card
+        self._searches: dict[SearchConfig, Callable[[tf.Tensor], Hypotheses]] = {}
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Loads a run folder.
+
+        Raises:
+            UserError: No run folder, a damaged file, or files that do not belong
+                together.
+        """
+        run_dir = Path(path)
+        config, facts = load_run_config(run_dir)
+        tokenizer = Tokenizer.load(run_dir / TOKENIZER_NAME)
+        if facts.get("tokenizer_sha256", tokenizer.checksum) != tokenizer.checksum:
+            raise UserError(
+                f"{run_dir / TOKENIZER_NAME} is not the tokenizer that the model was "
+                "trained with: its SHA-256 differs from the one in config.json. "
+                "Restore the file that `translator train` wrote."
+            )
+        model = build_model(config.model, tokenizer.vocabulary_size)
+        load_weights(model, run_dir / BEST_NAME)
+        card_path = run_dir / "README.md"
+        card = card_path.read_text("utf-8") if card_path.exists() else ""
+        return cls(model, tokenizer, config, run_dir.resolve().name, card)
+
     def translate_sentences(
         self,
         sentences: Sequence[str],
@@ -222,29 +257,25 @@ class Translator:
         """Translates sentences as they are, without splitting them further.
 
         Sentences of similar length are searched together; the answer to one does not
-        depend on the others.
+        depend on the others. A blank sentence has one empty hypothesis of score 0.
 
         Raises:
             UserError: `num_hypotheses` out of range.
         """
         _check_texts(sentences)
         search = search or self.config.search
-        if not 1 <= num_hypotheses <= search.beam_size:
-            raise UserError(
-                "the number of hypotheses must be from 1 to the beam size, "
-                f"{search.beam_size}. Received: {num_hypotheses}. Raise beam_size."
-            )
-        rows = self.tokenizer.encode_batch([normalize_text(text) for text in sentences])
-        results: list[SentenceTranslation | None] = [None] * len(rows)
+        self.check_num_hypotheses(num_hypotheses, search)
+        rows = self.tokenizer.encode_batch(sentences)
+        results = [blank_translation(sentence) for sentence in sentences]
         for indices in _batches_by_length(rows, search.beam_size):
-            hypotheses = self._search(search)(pad_ids([rows[i] for i in indices]))
-            hypotheses = Hypotheses(*(part.numpy() for part in hypotheses))
+            found = self._search(search)(pad_ids([rows[i] for i in indices]))
+            found = Hypotheses(*(part.numpy() for part in found))
             for row, index in enumerate(indices):
                 results[index] = SentenceTranslation(
                     sentences[index],
                     self.tokenizer.tokens(rows[index]),
                     [
-                        self._hypothesis(hypotheses, row, rank, len(rows[index]))
+                        self._hypothesis(found, row, rank, len(rows[index]))
                         for rank in range(num_hypotheses)
                     ],
                 )
@@ -284,10 +315,20 @@ def _check_texts(texts: Sequence[str]) -> None:
         )
 
 
+def blank_translation(sentence: str) -> SentenceTranslation:
+    """The translation of a sentence without a character: the same, for certain."""
+    nothing = Hypothesis("", 0.0, 0.0, [], np.zeros((0, 0), np.float32), True)
+    return SentenceTranslation(sentence, [], [nothing])
+
+
 def _batches_by_length(rows: list[list[int]], beam_size: int):
-    """Yields lists of indices of rows, each a batch of similar lengths."""
+    """Yields lists of indices of rows, each a batch of similar lengths.
+
+    Rows of EOS alone, blank sentences, are left out.
+    """
     batch: list[int] = []
-    for index in sorted(range(len(rows)), key=lambda i: len(rows[i])):
+    indices = [index for index, row in enumerate(rows) if len(row) > 1]
+    for index in sorted(indices, key=lambda i: len(rows[i])):
         num_rows = (len(batch) + 1) * beam_size
         # Rows are sorted, so the newest is the longest.
         if batch and (

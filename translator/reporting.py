@@ -19,6 +19,11 @@ METRICS_NAME = "metrics.jsonl"
 CURVES_NAME = "curves.png"
 # Seconds between lines of progress where there is no terminal to draw a bar on.
 _LINE_INTERVAL = 30.0
+# What TensorBoard knows a scalar by. `tf.summary.scalar` writes the same, but only
+# where TensorBoard itself is installed, which TensorFlow 2.21 no longer does.
+_SCALAR = tf.compat.v1.SummaryMetadata(
+    plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+)
 
 
 class RunLog:
@@ -48,7 +53,8 @@ class RunLog:
         with self._summary.as_default(step):
             for name, value in values.items():
                 if isinstance(value, int | float):
-                    tf.summary.scalar(f"{kind}/{name}", value)
+                    value = tf.constant(value, tf.float32)
+                    tf.summary.write(f"{kind}/{name}", value, metadata=_SCALAR)
         self._summary.flush()
 
     def draw(self) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ import tensorflow as tf
 from rich.console import Console
 from sacrebleu.metrics import BLEU, CHRF
 
-import translator
 from translator.batching import (
     Batch,
     BatchPlan,
@@ -540,7 +540,7 @@ def train(
     save_config(
         config,
         run_dir / CONFIG_NAME,
-        version=translator.__version__,
+        version=version("translator"),
         tokenizer_sha256=tokenizer.checksum,
         corpus_info=corpus.info,
         command=command,

@@ -83,6 +83,10 @@ class _Decoder(keras.layers.Layer):
         self.dropout = keras.layers.Dropout(dropout, name="dropout")
         self.readout = keras.layers.Dense(output_dim, activation="tanh", name="readout")
 
+    def _build_attention(self, query_shape, outputs_shape):
+        if not self.attention.built:  # as it is when it was deserialised
+            self.attention.build(query_shape, outputs_shape)
+
     def memory(self, encoder_outputs, source_mask):
         """Returns the `AttentionMemory` that every step of a sentence looks at."""
         return self.attention.memory(encoder_outputs, source_mask)
@@ -188,7 +192,7 @@ class ParallelDecoder(_Decoder):
         query_shape = (*inputs_shape[:-1], self.units)
         context_dim = self.attention.context_dim(outputs_shape[-1])
         both_shape = (*inputs_shape[:-1], self.units + context_dim)
-        self.attention.build(query_shape, outputs_shape)
+        self._build_attention(query_shape, outputs_shape)
         self.gru_layers[0].build(inputs_shape)
         self.gru_layers[1].build(both_shape)
         for layer in self.gru_layers[2:]:
@@ -275,7 +279,7 @@ class ClassicDecoder(_Decoder):
     def build(self, inputs_shape, outputs_shape):
         query_shape = (*inputs_shape[:-1], self.units)
         self.context_dim = self.attention.context_dim(outputs_shape[-1])
-        self.attention.build(query_shape, outputs_shape)
+        self._build_attention(query_shape, outputs_shape)
         self.cells[0].build((None, inputs_shape[-1] + self.context_dim))
         for cell in self.cells[1:]:
             cell.build((None, self.units))
@@ -292,7 +296,9 @@ class ClassicDecoder(_Decoder):
         target_length = tf.shape(steps)[0]
         hidden_steps = tf.TensorArray(inputs.dtype, target_length)
         weight_steps = tf.TensorArray(inputs.dtype, target_length)
-        masks = self._recurrent_masks(state, training)
+        masks = [None] * len(self.cells)
+        if training:  # one mask a sequence
+            masks = [cell.recurrent_mask(state[0]) for cell in self.cells]
 
         def advance(position, state, hidden_steps, weight_steps):
             hidden, state, weights = self._advance(
@@ -318,18 +324,17 @@ class ClassicDecoder(_Decoder):
 
     def step(self, inputs, state, memory):
         """Advances by one token: as `ParallelDecoder.step`."""
-        hidden, state, attention_weights = self._advance(inputs, state, memory)
-        return DecoderStep(self.readout(hidden), state, attention_weights)
+        masks = [None] * len(self.cells)
+        hidden, state, weights = self._advance(inputs, state, memory, masks)
+        return DecoderStep(self.readout(hidden), state, weights)
 
-    def _advance(self, inputs, state, memory, masks=None):
+    def _advance(self, inputs, state, memory, masks):
         """One step up to the readout: `(N, U + D)`, the state, the weights."""
         *states, context_vector = state
         outputs = ops.concatenate([inputs, context_vector], axis=-1)
         new_states = []
-        for index, cell in enumerate(self.cells):
-            outputs = cell.step(
-                cell.project(outputs), states[index], masks and masks[index]
-            )
+        for cell, state, mask in zip(self.cells, states, masks, strict=True):
+            outputs = cell.step(cell.project(outputs), state, mask)
             new_states.append(outputs)
         context_vector, weights = self._attend(outputs, memory)
         hidden = ops.concatenate([outputs, context_vector], axis=-1)

@@ -1,0 +1,266 @@
+"""A SavedModel with text in and text out, and the way back.
+
+Everything is in the graph: normalisation, subwords, search, and the words again. A
+program that loads it needs TensorFlow and TensorFlow Text, not this package.
+
+Shapes: B batch, S source length, T target length, K hypotheses of a sentence.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import tensorflow as tf
+
+from translator.checkpoints import replacing
+from translator.config import SearchConfig
+from translator.errors import UserError
+from translator.inference import (
+    Hypothesis,
+    SentenceTranslation,
+    TextTranslator,
+    Translator,
+    blank_translation,
+    search_translations,
+)
+from translator.text import NORMALIZATION_RULES
+from translator.tokenizer import EOS_ID, PAD_ID
+
+# Facts for `SavedModelTranslator`; TensorFlow passes over the folder.
+_FACTS_NAME = "assets.extra/translator.json"
+_NBEST = "translate_nbest"
+
+
+def _import_tensorflow_text():
+    try:
+        import tensorflow_text
+    except ImportError:
+        raise UserError(
+            "a SavedModel that takes text needs tensorflow-text, which is not "
+            "installed; it has wheels for Linux and for macOS on Apple silicon. "
+            "Install it there, or use the run folder itself."
+        ) from None
+    return tensorflow_text
+
+
+class ServingModule(tf.Module):
+    """The graph that is saved: a translator's model, subwords and search.
+
+    Args:
+        translator: What to save.
+    """
+
+    def __init__(self, translator: Translator):
+        super().__init__(name="translator")
+        self._text = _import_tensorflow_text()
+        self.model = translator.model
+        self.search = translator.config.search
+        self.tokenizer = self._text.SentencepieceTokenizer(
+            translator.tokenizer.model_bytes, out_type=tf.int32, add_eos=True
+        )
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def translate(self, text):
+        """Signature `serving_default`: the best translation of each sentence.
+
+        Args:
+            text: UTF-8 strings, shape `(batch_size,)`; each is one sentence.
+
+        Returns:
+            `translation`, strings `(batch_size,)`, and `score`, float32
+            `(batch_size,)`: log-probability over length. Blank text gives an empty
+            translation of score 0.
+        """
+        best = self._translate_nbest(text)
+        return {
+            "translation": best["translations"][:, 0],
+            "score": best["scores"][:, 0],
+        }
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    def translate_nbest(self, text):
+        """Signature `translate_nbest`: all hypotheses, and what they looked at.
+
+        Returns:
+            `translations` `(B, K)`, `scores` `(B, K)`, `log_probs` `(B, K)`,
+            `is_finished` `(B, K)`, `tokens` `(B, K, T)` padded with empty strings,
+            `source_tokens` `(B, S)` likewise, and `attention_weights` `(B, K, T, S)`.
+        """
+        return self._translate_nbest(text)
+
+    def _translate_nbest(self, text):
+        text = self._normalize(text)
+        source_ids = self.tokenizer.tokenize(text).to_tensor(PAD_ID)  # (B, S)
+        found = search_translations(self.model, source_ids, self.search)
+        is_word = (found.ids != PAD_ID) & (found.ids != EOS_ID)
+        words = tf.ragged.boolean_mask(found.ids, is_word)
+        translations = self._normalize(
+            self.tokenizer.detokenize(words.merge_dims(0, 1))
+        )
+        translations = tf.reshape(translations, tf.shape(found.scores))
+        is_blank = (text == "")[:, None]
+        return {
+            "translations": tf.where(is_blank, "", translations),
+            "scores": tf.where(is_blank, 0.0, found.scores),
+            "log_probs": tf.where(is_blank, 0.0, found.log_probs),
+            "is_finished": found.is_finished,
+            "tokens": self._tokens(found.ids),
+            "source_tokens": self._tokens(source_ids),
+            "attention_weights": found.attention_weights,
+        }
+
+    def _normalize(self, text):
+        """`text.normalize_text`, in the graph."""
+        # Bytes that are no UTF-8 become U+FFFD.
+        text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8")
+        for pattern, replacement in NORMALIZATION_RULES:
+            text = tf.strings.regex_replace(text, pattern, replacement)
+        return self._text.normalize_utf8(text, "NFC")
+
+    def _tokens(self, ids):
+        tokens = self.tokenizer.id_to_string(ids)
+        return tf.where(ids == PAD_ID, "", tokens)
+
+
+def export_saved_model(translator: Translator, path: str | Path) -> None:
+    """Saves a translator as a SavedModel.
+
+    The search options of the run are fixed in the graph. The folder is written under
+    another name and renamed, so that it is there as a whole or not at all.
+
+    Args:
+        translator: What to save.
+        path: Folder to make; it must not exist, or be empty.
+
+    Raises:
+        UserError: The folder is not empty, or tensorflow-text is not installed.
+    """
+    path = Path(path)
+    if path.exists() and any(path.iterdir()):
+        raise UserError(f"{path} is not empty. Choose another folder.")
+    module = ServingModule(translator)
+    temporary = path.with_name(f".{path.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        tf.saved_model.save(
+            module,
+            str(temporary),
+            signatures={
+                "serving_default": module.translate,
+                _NBEST: module.translate_nbest,
+            },
+        )
+        _write_facts(translator, temporary / _FACTS_NAME)
+        if path.exists():
+            path.rmdir()
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_facts(translator: Translator, path: Path) -> None:
+    facts = {
+        "name": translator.name,
+        "source_language": translator.source_language,
+        "target_language": translator.target_language,
+        "search": translator.config.search.model_dump(),
+        "card": translator.card,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
+        part.write_text(json.dumps(facts, ensure_ascii=False, indent=2), "utf-8")
+
+
+class SavedModelTranslator(TextTranslator):
+    """Translates texts with a SavedModel, behind the interface of `Translator`.
+
+    The search options are those it was exported with.
+    """
+
+    is_search_fixed = True
+
+    def __init__(self, saved_model, facts: dict):
+        super().__init__(
+            facts["name"], facts["source_language"], facts["target_language"]
+        )
+        self.card = facts["card"]
+        self.search = SearchConfig(**facts["search"])
+        # Held, as its variables live as long as it does.
+        self._saved_model = saved_model
+        self._signature = saved_model.signatures[_NBEST]
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Loads what `export_saved_model` wrote.
+
+        Raises:
+            UserError: No such SavedModel, a damaged one, or no tensorflow-text.
+        """
+        path = Path(path)
+        _import_tensorflow_text()
+        try:
+            facts = json.loads((path / _FACTS_NAME).read_text("utf-8"))
+            return cls(tf.saved_model.load(str(path)), facts)
+        except (OSError, ValueError, KeyError, IndexError, tf.errors.OpError) as error:
+            first_line = str(error).strip().splitlines()[0]
+            raise UserError(
+                f"{path} cannot be loaded as a SavedModel of `translator export`: "
+                f"{first_line}."
+            ) from None
+
+    def translate_sentences(
+        self,
+        sentences: Sequence[str],
+        search: SearchConfig | None = None,
+        num_hypotheses: int = 1,
+    ) -> list[SentenceTranslation]:
+        """Translates sentences as they are: see `Translator.translate_sentences`.
+
+        Raises:
+            UserError: Other search options than those it was exported with.
+        """
+        if search not in (None, self.search):
+            raise UserError(
+                "the search options of a SavedModel are fixed when it is exported, "
+                f"here to {self.search}. Received: {search}. Export it again with "
+                "others, or load the run folder."
+            )
+        self.check_num_hypotheses(num_hypotheses, self.search)
+        if not sentences:
+            return []
+        outputs = self._signature(text=tf.constant(list(sentences)))
+        outputs = {name: value.numpy() for name, value in outputs.items()}
+        return [
+            _sentence_translation(sentence, outputs, row, num_hypotheses)
+            for row, sentence in enumerate(sentences)
+        ]
+
+
+def _sentence_translation(
+    sentence: str, outputs: dict, row: int, num_hypotheses: int
+) -> SentenceTranslation:
+    """Picks one row out of the batch's outputs, without its padding."""
+    source_tokens = _real_tokens(outputs["source_tokens"][row])
+    if len(source_tokens) == 1:  # EOS alone
+        return blank_translation(sentence)
+    hypotheses = []
+    for rank in range(num_hypotheses):
+        tokens = _real_tokens(outputs["tokens"][row, rank])
+        weights = outputs["attention_weights"][row, rank]
+        hypotheses.append(
+            Hypothesis(
+                text=outputs["translations"][row, rank].decode(),
+                score=float(outputs["scores"][row, rank]),
+                log_prob=float(outputs["log_probs"][row, rank]),
+                tokens=tokens,
+                attention_weights=weights[: len(tokens), : len(source_tokens)],
+                is_finished=bool(outputs["is_finished"][row, rank]),
+            )
+        )
+    return SentenceTranslation(sentence, source_tokens, hypotheses)
+
+
+def _real_tokens(tokens) -> list[str]:
+    return [token.decode() for token in tokens if token]
