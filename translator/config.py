@@ -61,7 +61,7 @@ class DataConfig(_Options):
         5_000, ge=300, description="Subwords in the vocabulary both languages share."
     )
     subword_sampling: float = Field(
-        0.0,
+        0.3,
         ge=0,
         le=1,
         description="Share of training sentences cut into a sampled, not the best, "
@@ -147,7 +147,7 @@ class TrainingConfig(_Options):
         "then decays over this time if it ends before the epochs do. 0: no limit.",
     )
     batch_tokens: int = Field(
-        2_500,
+        2_000,
         ge=16,
         description="Padded target tokens in a batch, at most (source tokens too).",
     )
@@ -222,7 +222,7 @@ class Config(_Options):
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # Seconds: the tests, and the generated corpora.
     "tiny": {
-        "data": {"vocabulary_size": 500},
+        "data": {"vocabulary_size": 500, "subword_sampling": 0.0},
         "model": {
             "embedding_dim": 64,
             "encoder_units": 64,
