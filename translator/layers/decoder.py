@@ -22,9 +22,9 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 from keras import ops
-from translator.layers.gru import GRU, GRUCell
 
 from translator.layers.attention import AttentionMemory
+from translator.layers.gru import GRU, GRUCell
 
 
 class DecoderOutput(NamedTuple):

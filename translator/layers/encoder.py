@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import keras
 from keras import ops
+
 from translator.layers.gru import GRU
 
 
