@@ -69,9 +69,13 @@ def test_a_failure_leaves_no_temporary_folder(toy, tmp_path, monkeypatch):
     assert not list((tmp_path / "temporary").iterdir())
 
 
-def test_sets_alone_equal_those_of_training(toy):
+def test_sets_alone_equal_those_of_training(toy, tmp_path):
     """Catches: evaluating on other sentences than the ones held out."""
-    sets, corpus = load_sets(config(toy)), prepare_corpus(config(toy))
+    test = load_sets(config(toy)).tests["test"]
+    dev_path = write_tsv(tmp_path / "dev.tsv", [Pair("New.", "Nueva."), *test[:3]])
+    options = config(toy, dev_corpus=(str(dev_path),))
+    sets, corpus = load_sets(options), prepare_corpus(options)
+    assert sets.dev == [Pair("New.", "Nueva.")]
     assert sets.tests == corpus.tests
     assert sets.dev == corpus.dev
     assert sets.references == corpus.references

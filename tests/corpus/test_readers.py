@@ -181,7 +181,7 @@ def test_members_with_dangerous_names_write_nothing(tmp_path):
 
 def test_reading_is_lazy(tmp_path):
     """Catches: a reader that loads the whole file before its first pair."""
-    path = write(tmp_path / "pairs.tsv", "a\tb\nbroken\n")
+    path = write(tmp_path / "pairs.tsv", b"a\tb\nbroken \xff\n")
     assert next(read_pairs([path])) == Pair("a", "b")
 
 
@@ -191,7 +191,7 @@ def test_reading_is_lazy(tmp_path):
         (["train.en", "train.es"], ("en", "es")),
         (["a.pt-BR.gz", "b.de.gz"], ("pt-BR", "de")),
         (["de-en.jsonl"], ("de", "en")),
-        (["a.txt", "b.txt"], ("", "")),
+        (["a.tok", "b.txt"], ("", "")),
         (["train.en", "train.en"], ("", "")),
         (["up-to-date.tsv"], ("", "")),
     ],
