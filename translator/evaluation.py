@@ -1,0 +1,474 @@
+"""How good translations are: BLEU and chrF with intervals, by length, with examples.
+
+All scores are percentages, 0 to 100.
+"""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich import box
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.metrics.base import Metric
+
+from translator.config import SearchConfig
+from translator.errors import UserError
+from translator.moses import tokenize_moses
+
+# One reference a sentence, or any number of them.
+References = Sequence[str] | Sequence[Sequence[str]]
+
+# Words of the source sentence, from and to. The last bin has no end.
+LENGTH_BINS = ((1, 5), (6, 10), (11, 20), (21, None))
+NUM_EXAMPLES = 10
+
+_NUM_RESAMPLES = 1_000
+# Sentences between calls of `progress`: enough to fill batches of one length.
+_CHUNK_SIZE = 512
+
+
+class SentenceTranslator(Protocol):
+    """What `evaluate` needs of a translator; see `translator.inference`."""
+
+    def translate_sentences(
+        self, sentences: Sequence[str], search: SearchConfig | None = None
+    ) -> Sequence[Any]: ...
+
+
+@dataclass(frozen=True)
+class Score:
+    """A corpus score with its 95% interval.
+
+    Attributes:
+        score: 0 to 100.
+        low: Lower end of the interval, by bootstrap over the sentences (Koehn 2004).
+        high: Upper end.
+        signature: sacreBLEU's: everything that somebody needs to get the same number.
+    """
+
+    score: float
+    low: float
+    high: float
+    signature: str
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a set of sentences.
+
+    Attributes:
+        bleu: BLEU (Papineni et al. 2002), cased, on plain text.
+        chrf: chrF2 (Popović 2015): n-grams of characters; kinder to other endings.
+        exact_match: Percentage of the sentences that equal a reference.
+        num_sentences: Sentences in the set.
+    """
+
+    bleu: Score
+    chrf: Score
+    exact_match: float
+    num_sentences: int
+
+
+@dataclass(frozen=True)
+class LengthScores:
+    """Scores of the sentences of some length; None where there are no sentences.
+
+    Attributes:
+        words: The bin, such as `6-10`, in words of the source sentence.
+        num_sentences: Sentences in it.
+        bleu: Corpus BLEU of them.
+        chrf: Corpus chrF of them.
+        exact_match: Percentage that equals a reference.
+    """
+
+    words: str
+    num_sentences: int
+    bleu: float | None = None
+    chrf: float | None = None
+    exact_match: float | None = None
+
+
+@dataclass(frozen=True)
+class Example:
+    """A sentence, its translation, and the sentence's own scores.
+
+    Attributes:
+        source: What was translated.
+        references: What was wanted.
+        hypothesis: What came out.
+        chrf: Sentence chrF.
+        bleu: Sentence BLEU, of the n-gram orders that fit the sentence.
+    """
+
+    source: str
+    references: list[str]
+    hypothesis: str
+    chrf: float
+    bleu: float
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """What `evaluate` finds.
+
+    Attributes:
+        name: Of the test set.
+        scores: Against the references.
+        scores_of_all_references: Against every known translation, if there are more.
+        tokenized_bleu: BLEU of lower-cased, Moses-tokenised text, as Multi30k papers
+            report it: another scale, usually some points higher.
+        by_length: One entry for each of `LENGTH_BINS`.
+        worst: Examples with the lowest chrF.
+        best: Examples with the highest chrF, the longest first.
+        hypotheses: All translations, in the order of the sentences.
+        num_unfinished: Translations cut off at the longest length allowed.
+        seconds: Time the translating took.
+        search: Options of the search; None for the translator's own.
+    """
+
+    name: str
+    scores: Scores
+    scores_of_all_references: Scores | None
+    tokenized_bleu: Score | None
+    by_length: list[LengthScores]
+    worst: list[Example]
+    best: list[Example]
+    hypotheses: list[str]
+    num_unfinished: int
+    seconds: float
+    search: dict[str, Any] | None
+
+    def save(self, directory: Path | str) -> None:
+        """Writes `hypotheses.txt`, a line a sentence, and `report.json`, the rest."""
+        directory = Path(directory)
+        content = asdict(self)
+        lines = content.pop("hypotheses")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            (directory / "hypotheses.txt").write_text(
+                "".join(f"{line}\n" for line in lines), "utf-8"
+            )
+            (directory / "report.json").write_text(
+                json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8"
+            )
+        except OSError as error:
+            raise UserError(
+                f"cannot write the report to {directory}: {error.strerror}. "
+                "Choose another folder with --output."
+            ) from None
+
+    def render(self) -> Group:
+        """Returns the report for a `rich.console.Console` to print."""
+        return Group(
+            Text(self._headline()),
+            self._score_table(),
+            Text("\n".join(self._notes()), style="dim"),
+            self._length_table(),
+            _render_examples("Worst", self.worst[:5]),
+            "",
+            _render_examples("Best, longest first", self.best[:5]),
+        )
+
+    def _headline(self) -> str:
+        headline = (
+            f"{self.name}: {self.scores.num_sentences:,} sentences "
+            f"in {self.seconds:.0f} s"
+        )
+        if self.num_unfinished:
+            headline += f", {self.num_unfinished:,} cut off at the longest length"
+        return headline
+
+    def _score_rows(self) -> list[tuple[str, Score]]:
+        rows = [("BLEU", self.scores.bleu), ("chrF", self.scores.chrf)]
+        if several := self.scores_of_all_references:
+            rows += [("BLEU, all references", several.bleu)]
+            rows += [("chrF, all references", several.chrf)]
+        if self.tokenized_bleu:
+            rows += [("BLEU, lc tokenised*", self.tokenized_bleu)]
+        return rows
+
+    def _score_table(self) -> Table:
+        table = Table("", box=box.SIMPLE_HEAD)
+        table.add_column("score", justify="right")
+        table.add_column("95% interval", justify="right")
+        for name, score in self._score_rows():
+            interval = f"{score.low:.1f} to {score.high:.1f}"
+            table.add_row(name, f"{score.score:.1f}", interval)
+        table.add_row("exact match", f"{self.scores.exact_match:.1f}", "")
+        return table
+
+    def _notes(self) -> list[str]:
+        notes = [f"{name}: {score.signature}" for name, score in self._score_rows()]
+        if self.tokenized_bleu:
+            notes += ["* The scale of Multi30k papers; compare with nothing else."]
+        return notes
+
+    def _length_table(self) -> Table:
+        table = Table("source words", box=box.SIMPLE_HEAD)
+        for name in ("sentences", "BLEU", "chrF", "exact match"):
+            table.add_column(name, justify="right")
+        for row in self.by_length:
+            numbers = (row.bleu, row.chrf, row.exact_match)
+            table.add_row(
+                row.words,
+                f"{row.num_sentences:,}",
+                *("" if number is None else f"{number:.1f}" for number in numbers),
+            )
+        return table
+
+
+def score(hypotheses: Sequence[str], references: References) -> Scores:
+    """Scores translations by sacreBLEU, with 95% bootstrap intervals.
+
+    Args:
+        hypotheses: The translations.
+        references: For each either one reference or a list of at least one; their
+            number may vary.
+
+    Raises:
+        UserError: No hypotheses, as many references, or none for a sentence.
+
+    Example:
+        >>> scores = score(["El gato come."], [["Un gato come.", "El gato come."]])
+        >>> scores.bleu.score, scores.exact_match
+        (100.0, 100.0)
+    """
+    references = _as_lists(hypotheses, references)
+    # `force` is about a warning, not about the score.
+    return Scores(
+        bleu=_with_interval(BLEU(force=True), hypotheses, references),
+        chrf=_with_interval(_CHRF(), hypotheses, references),
+        exact_match=_exact_match(hypotheses, references),
+        num_sentences=len(hypotheses),
+    )
+
+
+def score_tokenized(
+    hypotheses: Sequence[str], tokenized_references: Sequence[str], language: str
+) -> Score:
+    """Returns the BLEU that Multi30k papers report: another scale than `score`'s.
+
+    Args:
+        hypotheses: The translations, plain text.
+        tokenized_references: Lower-cased, Moses-tokenised; see `translator.moses`.
+        language: Code of their language.
+    """
+    return _with_interval(
+        BLEU(tokenize="none", lowercase=True, force=True),
+        tokenize_moses(hypotheses, language),
+        _as_lists(hypotheses, tokenized_references),
+    )
+
+
+def evaluate(
+    translator: SentenceTranslator,
+    sources: Sequence[str],
+    references: References,
+    *,
+    search: SearchConfig | None = None,
+    name: str = "test",
+    all_references: Sequence[Sequence[str]] | None = None,
+    tokenized_references: Sequence[str] | None = None,
+    target_language: str = "",
+    progress: Callable[[int], None] | None = None,
+) -> EvaluationReport:
+    """Translates the sentences of a test set and scores what comes out.
+
+    Args:
+        translator: Anything with the `translate_sentences` of `Translator`.
+        sources: Sentences, translated as they are.
+        references: One for each, or lists of them.
+        search: How to search; default, the translator's own options.
+        name: Of the test set.
+        all_references: Every known translation of each sentence, for a second score.
+        tokenized_references: For a third one; see `score_tokenized`.
+        target_language: Code, for the tokenisation of the third.
+        progress: Called now and then with the number of sentences translated.
+
+    Raises:
+        UserError: The numbers of sentences and references differ, or are zero.
+    """
+    # All checks before the long wait.
+    references = _as_lists(sources, references)
+    if all_references is not None:
+        all_references = _as_lists(sources, all_references)
+    if tokenized_references is not None:
+        _as_lists(sources, tokenized_references)
+    start = time.perf_counter()
+    best = _translate(translator, sources, search, progress)
+    seconds = time.perf_counter() - start
+    hypotheses = [" ".join(hypothesis.text.split()) for hypothesis in best]
+    examples = _score_examples(sources, references, hypotheses)
+    has_more = all_references and any(len(lines) > 1 for lines in all_references)
+    return EvaluationReport(
+        name=name,
+        scores=score(hypotheses, references),
+        scores_of_all_references=score(hypotheses, all_references)
+        if has_more
+        else None,
+        tokenized_bleu=score_tokenized(
+            hypotheses, tokenized_references, target_language
+        )
+        if tokenized_references
+        else None,
+        by_length=_score_by_length(sources, references, hypotheses),
+        worst=sorted(examples, key=lambda e: (e.chrf, e.bleu))[:NUM_EXAMPLES],
+        best=sorted(examples, key=lambda e: (-e.chrf, -len(e.source)))[:NUM_EXAMPLES],
+        hypotheses=hypotheses,
+        num_unfinished=sum(not hypothesis.is_finished for hypothesis in best),
+        seconds=round(seconds, 1),
+        search=search.model_dump() if search else None,
+    )
+
+
+def _translate(
+    translator: SentenceTranslator,
+    sources: Sequence[str],
+    search: SearchConfig | None,
+    progress: Callable[[int], None] | None,
+) -> list[Any]:
+    """Returns the best hypothesis of each sentence."""
+    best = []
+    for start in range(0, len(sources), _CHUNK_SIZE):
+        chunk = sources[start : start + _CHUNK_SIZE]
+        translations = translator.translate_sentences(chunk, search)
+        best += [translation.hypotheses[0] for translation in translations]
+        if progress:
+            progress(len(best))
+    return best
+
+
+def _as_lists(sentences: Sequence[str], references: References) -> list[list[str]]:
+    """Checks the references and returns a list of them for each sentence."""
+    if not sentences:
+        raise UserError("there are no sentences to score.")
+    if len(references) != len(sentences):
+        raise UserError(
+            "there must be a reference for each sentence. "
+            f"Received: {len(references)} for {len(sentences)} sentences."
+        )
+    lists = [[r] if isinstance(r, str) else list(r) for r in references]
+    if not all(lists):
+        raise UserError(
+            f"there must be a reference for each sentence. Received: none for "
+            f"sentence {lists.index([]) + 1}."
+        )
+    return lists
+
+
+def _streams(references: list[list[str]]) -> list[tuple[str | None, ...]]:
+    """Turns references by sentence into sacreBLEU's order: by rank, None for none."""
+    return list(zip_longest(*references))
+
+
+class _CHRF(CHRF):
+    """chrF whose bootstrap does not fail on a small or bad set.
+
+    sacreBLEU 2.6.0 mixes `float` zeros with `numpy.float32` scores there, and
+    `statistics.mean` raises `TypeError: don't know how to coerce float and float32`.
+    """
+
+    def _compute_score_from_stats(self, stats):
+        return super()._compute_score_from_stats([float(count) for count in stats])
+
+
+def _with_interval(
+    metric: Metric, hypotheses: Sequence[str], references: list[list[str]]
+) -> Score:
+    result = metric.corpus_score(
+        hypotheses, _streams(references), n_bootstrap=_NUM_RESAMPLES
+    )
+    signature = str(metric.get_signature())
+    # Only its JSON tells the interval; it leaves out one around zero.
+    facts = json.loads(result.format(width=4, signature=signature, is_json=True))
+    middle = facts.get("confidence_mean", result.score)
+    margin = facts.get("confidence_var", 0.0)
+    return Score(
+        score=_round(result.score),
+        low=_round(max(0.0, middle - margin)),
+        high=_round(min(100.0, middle + margin)),
+        signature=signature,
+    )
+
+
+def _round(score: float) -> float:
+    # Also turns sacreBLEU's 100.00000000000004 into 100.
+    return round(float(score), 4)
+
+
+def _exact_match(hypotheses: Sequence[str], references: list[list[str]]) -> float:
+    pairs = zip(hypotheses, references, strict=True)
+    matches = sum(hypothesis in wanted for hypothesis, wanted in pairs)
+    return _round(100.0 * matches / len(hypotheses))
+
+
+def _score_by_length(
+    sources: Sequence[str], references: list[list[str]], hypotheses: list[str]
+) -> list[LengthScores]:
+    num_words = [len(source.split()) for source in sources]
+    table = []
+    for low, high in LENGTH_BINS:
+        words = f"{low}-{high}" if high else f"{low}+"
+        rows = [
+            row
+            for row, count in enumerate(num_words)
+            if low <= max(1, count) and (high is None or count <= high)
+        ]
+        wanted = [references[row] for row in rows]
+        found = [hypotheses[row] for row in rows]
+        table.append(_score_bin(words, found, wanted))
+    return table
+
+
+def _score_bin(
+    words: str, hypotheses: list[str], references: list[list[str]]
+) -> LengthScores:
+    if not hypotheses:
+        return LengthScores(words, 0)
+    streams = _streams(references)
+    return LengthScores(
+        words,
+        len(hypotheses),
+        bleu=_round(BLEU(force=True).corpus_score(hypotheses, streams).score),
+        chrf=_round(CHRF().corpus_score(hypotheses, streams).score),
+        exact_match=_exact_match(hypotheses, references),
+    )
+
+
+def _score_examples(
+    sources: Sequence[str], references: list[list[str]], hypotheses: list[str]
+) -> list[Example]:
+    bleu, chrf = BLEU(effective_order=True, force=True), CHRF()
+    return [
+        Example(
+            source,
+            wanted,
+            hypothesis,
+            chrf=_round(chrf.sentence_score(hypothesis, wanted).score),
+            bleu=_round(bleu.sentence_score(hypothesis, wanted).score),
+        )
+        for source, wanted, hypothesis in zip(
+            sources, references, hypotheses, strict=True
+        )
+    ]
+
+
+def _render_examples(title: str, examples: list[Example]) -> Table:
+    table = Table.grid(padding=(0, 1))
+    table.add_column(justify="right")
+    table.add_row("", Text(f"{title} (= wanted, > found)", style="bold"))
+    for example in examples:
+        table.add_row("", "")
+        table.add_row(f"{example.chrf:.1f}", Text(example.source))
+        for reference in example.references:
+            if reference != example.hypothesis:
+                table.add_row("=", Text(reference))
+        table.add_row(">", Text(example.hypothesis))
+    return table
