@@ -1,5 +1,6 @@
 import gc
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,13 @@ import pytest
 from toy_corpus import make_pairs, write_tsv
 
 from translator.config import DataConfig
-from translator.corpus import Pair, load_sets, prepare_corpus, read_corpus
+from translator.corpus import (
+    Pair,
+    load_sets,
+    load_tokenized_references,
+    prepare_corpus,
+    read_corpus,
+)
 from translator.corpus.splitting import sentence_key
 from translator.errors import UserError
 
@@ -221,6 +228,20 @@ def test_official_sets_are_complete(name, shared_mirror):
     sizes = {set_name: len(pairs) for set_name, pairs in corpus.tests.items()}
     assert sizes == {"test_2016_flickr": 1_000, "test_2017_flickr": 1_000}
     assert len(corpus.dev) == 1_014
+
+
+@pytest.mark.parametrize("target", ["en", "de"])
+def test_tokenized_references_are_aligned(target, shared_mirror):
+    """Catches: the source side, or another test set, as the references."""
+    options = config("multi30k-en-de", target_language=target)
+    tokenized = load_tokenized_references(options)
+    tests = load_sets(options).tests
+    assert tokenized.keys() == tests.keys()
+    for name, lines in tokenized.items():
+        words = [set(line.split()) for line in lines]
+        targets = [set(re.findall(r"\w+", p.target.lower())) for p in tests[name]]
+        shared = [len(a & b) / len(b) for a, b in zip(words, targets, strict=True)]
+        assert sum(shared) / len(shared) > 0.95
 
 
 def test_tatoeba_split_is_by_sentence(shared_mirror):

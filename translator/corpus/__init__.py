@@ -1,6 +1,6 @@
 """Sentence pairs: named corpora, files, cleaning, splits. No TensorFlow."""
 
-from translator.corpus.origins import CorpusInfo
+from translator.corpus.origins import CorpusInfo, load_tokenized_references
 from translator.corpus.pairs import Pair, PairFile, write_pairs
 from translator.corpus.preparing import (
     CorpusSets,
@@ -17,6 +17,7 @@ __all__ = [
     "PairFile",
     "PreparedCorpus",
     "load_sets",
+    "load_tokenized_references",
     "prepare_corpus",
     "read_corpus",
     "write_pairs",

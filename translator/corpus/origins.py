@@ -12,7 +12,7 @@ from translator.config import DataConfig
 from translator.corpus.fetching import fetch
 from translator.corpus.generated import generate_pairs
 from translator.corpus.pairs import Pair
-from translator.corpus.readers import guess_languages, read_pairs
+from translator.corpus.readers import guess_languages, read_lines, read_pairs
 from translator.corpus.registry import CORPORA, Corpus, RemoteFile, find_corpus
 from translator.corpus.splitting import Shares
 from translator.errors import UserError
@@ -84,6 +84,27 @@ def find_origin(config: DataConfig) -> Origin:
         dev=partial(_read_files, paths, origin.info["languages"]),
         shares=replace(origin.shares, dev=0.0),
     )
+
+
+def load_tokenized_references(config: DataConfig) -> dict[str, list[str]]:
+    """Returns, for each test set that has one, the official tokenised target side.
+
+    Lower-cased, normalised and tokenised by the corpus' authors, one line for each
+    pair of the test; published BLEU is often computed against it. Empty for most
+    corpora.
+
+    Example:
+        >>> load_tokenized_references(DataConfig(corpus=("numbers-en-es",)))
+        {}
+    """
+    info = find_origin(config).info
+    corpus = CORPORA.get(info["name"])
+    if not corpus:
+        return {}
+    return {
+        name: read_lines(fetch(files[info["languages"][1]], corpus.release))
+        for name, files in corpus.tokenized_tests.items()
+    }
 
 
 def _find_named(corpus: Corpus, config: DataConfig) -> Origin:

@@ -64,6 +64,17 @@ def read_pairs(
     )
 
 
+def read_lines(path: Path) -> list[str]:
+    """Returns the lines of a text of one language, plain or `.gz`, whole in memory.
+
+    Raises:
+        UserError: As `read_pairs`.
+    """
+    if not path.is_file():
+        raise UserError(f"there is no file {path}.")
+    return [line for _, line in _read_lines(path)]
+
+
 def guess_languages(paths: Sequence[Path]) -> tuple[str, str]:
     """Returns the two codes that the names tell: `train.en` and `train.es` or
     `pairs.en-es.tsv`; an empty code where they do not.

@@ -42,6 +42,8 @@ class Corpus:
             generated corpus.
         dev: The corpus' own development files, likewise. None: split by hash.
         tests: Name of each of the corpus' own test sets -> its files.
+        tokenized_tests: Name of a test set -> language -> the text that its authors
+            lower-cased and tokenised, which published scores are computed against.
     """
 
     name: str
@@ -56,6 +58,9 @@ class Corpus:
     tests: Mapping[str, tuple[RemoteFile, ...]] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    tokenized_tests: Mapping[str, Mapping[str, RemoteFile]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
 
     @property
     def is_generated(self) -> bool:
@@ -64,8 +69,10 @@ class Corpus:
 
     @property
     def files(self) -> tuple[RemoteFile, ...]:
-        """All files of the corpus, each once."""
+        """All files of the corpus."""
         tests = [file for files in self.tests.values() for file in files]
+        for by_language in self.tokenized_tests.values():
+            tests += by_language.values()
         return (*self.train, *self.dev, *tests)
 
 
@@ -101,6 +108,8 @@ def _tatoeba(
 
 
 _MULTI30K_COMMIT = "a3d2e0d26b56f3846f66a952536ffed4e401d05a"
+
+_MULTI30K_TESTS = ("test_2016_flickr", "test_2017_flickr")
 
 # Name of a file -> size in bytes, SHA-256.
 _MULTI30K_FILES = {
@@ -152,18 +161,47 @@ _MULTI30K_FILES = {
         20_434,
         "3ba671ceb2299f3304ffafefea7a833d08632fbaf0ba18546f8a2ec2391af496",
     ),
+    "test_2016_flickr.lc.norm.tok.de": (
+        71_917,
+        "c6a33d39d48f9f510de147651316cd9d918e09ad0219df734a2f16b6baccacc4",
+    ),
+    "test_2016_flickr.lc.norm.tok.en": (
+        63_307,
+        "5b7f32627cf99eced828311b955dae9800bb52bc8b91cf8b6526829e605b29d2",
+    ),
+    "test_2016_flickr.lc.norm.tok.fr": (
+        76_394,
+        "1463bd5960f9bfe098ec3cd752d3df0c49c84dc646fb518964a29232658cd836",
+    ),
+    "test_2017_flickr.lc.norm.tok.de": (
+        65_228,
+        "02067e4a9402786a4fcb8c1b6f4307e4a5073ced64800abead5273b54f5f31f6",
+    ),
+    "test_2017_flickr.lc.norm.tok.en": (
+        56_123,
+        "c9d1dfd7a26add989382e534af235af9f0f658b2a30e7eb0efdaf142496ee54f",
+    ),
+    "test_2017_flickr.lc.norm.tok.fr": (
+        69_537,
+        "c0583117a47b31e8a6c6a97cfe8de153e462074668f4e994764fcc80b21d33b4",
+    ),
 }
 
 
 def _multi30k(language: str) -> Corpus:
+    languages = ("en", language)
+
     def files(split: str) -> tuple[RemoteFile, ...]:
-        names = [f"{split}.{code}.gz" for code in ("en", language)]
-        return tuple(_multi30k_file(name) for name in names)
+        return tuple(_multi30k_file("raw", f"{split}.{code}.gz") for code in languages)
+
+    def tokenized(split: str) -> Mapping[str, RemoteFile]:
+        names = {code: f"{split}.lc.norm.tok.{code}" for code in languages}
+        return {code: _multi30k_file("tok", name) for code, name in names.items()}
 
     english_name = {"fr": "French", "de": "German"}[language]
     return Corpus(
         name=f"multi30k-en-{language}",
-        languages=("en", language),
+        languages=languages,
         description=f"Image captions, English and {english_name}",
         licence="for research only",
         attribution="Elliott et al. 2016 (doi 10.18653/v1/W16-3210) and 2017 "
@@ -172,18 +210,19 @@ def _multi30k(language: str) -> Corpus:
         num_pairs=29_000,
         train=files("train"),
         dev=files("val"),
-        tests=MappingProxyType(
-            {name: files(name) for name in ("test_2016_flickr", "test_2017_flickr")}
+        tests=MappingProxyType({name: files(name) for name in _MULTI30K_TESTS}),
+        tokenized_tests=MappingProxyType(
+            {name: tokenized(name) for name in _MULTI30K_TESTS}
         ),
     )
 
 
-def _multi30k_file(name: str) -> RemoteFile:
+def _multi30k_file(folder: str, name: str) -> RemoteFile:
     size, sha256 = _MULTI30K_FILES[name]
     return RemoteFile(
-        path=f"multi30k/raw/{name}",
+        path=f"multi30k/{folder}/{name}",
         address="https://raw.githubusercontent.com/multi30k/dataset/"
-        f"{_MULTI30K_COMMIT}/data/task1/raw/{name}",
+        f"{_MULTI30K_COMMIT}/data/task1/{folder}/{name}",
         sha256=sha256,
         size=size,
     )
