@@ -1,1 +1,46 @@
-"""Train and serve your own translator: a GRU network on TensorFlow and Keras."""
+"""Train and serve your own translator: a GRU network on TensorFlow and Keras 3.
+
+Importing the package starts nothing: each public name is loaded at its first use.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AdditiveAttention": "translator.layers.attention",
+    "BidirectionalEncoder": "translator.layers.encoder",
+    "ClassicDecoder": "translator.layers.decoder",
+    "Config": "translator.config",
+    "DotAttention": "translator.layers.attention",
+    "GRU": "translator.layers.gru",
+    "GRUCell": "translator.layers.gru",
+    "GeneralAttention": "translator.layers.attention",
+    "MultiHeadAttention": "translator.layers.attention",
+    "ParallelDecoder": "translator.layers.decoder",
+    "SavedModelTranslator": "translator.export",
+    "SearchConfig": "translator.config",
+    "Seq2Seq": "translator.model",
+    "Tokenizer": "translator.tokenizer",
+    "Translation": "translator.inference",
+    "Translator": "translator.inference",
+    "UserError": "translator.errors",
+    "beam_search": "translator.search",
+    "build_model": "translator.model",
+    "export_saved_model": "translator.export",
+    "make_config": "translator.config",
+    "prepare_corpus": "translator.corpus",
+    "train": "translator.training",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'translator' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -56,7 +56,7 @@ class ServingModule(tf.Module):
         super().__init__(name="translator")
         self._text = _import_tensorflow_text()
         self.model = translator.model
-        self.search = translator.config.search
+        self.search = translator.search
         self.tokenizer = self._text.SentencepieceTokenizer(
             translator.tokenizer.model_bytes, out_type=tf.int32, add_eos=True
         )
@@ -165,7 +165,7 @@ def _write_facts(translator: Translator, path: Path) -> None:
         "name": translator.name,
         "source_language": translator.source_language,
         "target_language": translator.target_language,
-        "search": translator.config.search.model_dump(),
+        "search": translator.search.model_dump(),
         "card": translator.card,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -183,10 +183,12 @@ class SavedModelTranslator(TextTranslator):
 
     def __init__(self, saved_model, facts: dict):
         super().__init__(
-            facts["name"], facts["source_language"], facts["target_language"]
+            facts["name"],
+            facts["source_language"],
+            facts["target_language"],
+            SearchConfig(**facts["search"]),
         )
         self.card = facts["card"]
-        self.search = SearchConfig(**facts["search"])
         # Held, as its variables live as long as it does.
         self._saved_model = saved_model
         self._signature = saved_model.signatures[_NBEST]
@@ -236,6 +238,17 @@ class SavedModelTranslator(TextTranslator):
             _sentence_translation(sentence, outputs, row, num_hypotheses)
             for row, sentence in enumerate(sentences)
         ]
+
+
+def load_translator(path: str | Path) -> TextTranslator:
+    """Loads a run folder or a SavedModel, whichever the folder holds.
+
+    Raises:
+        UserError: It is neither, or damaged.
+    """
+    if (Path(path) / "saved_model.pb").exists():
+        return SavedModelTranslator.load(path)
+    return Translator.load(path)
 
 
 def _sentence_translation(

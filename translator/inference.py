@@ -98,6 +98,7 @@ class TextTranslator(ABC):
         name: What to call it.
         source_language: Code of the language it reads, such as `en`.
         target_language: Code of the language it writes.
+        search: How it searches when nothing else is asked for.
 
     Attributes:
         max_characters: Longest text that `translate` takes.
@@ -109,10 +110,17 @@ class TextTranslator(ABC):
     card = ""
     is_search_fixed = False
 
-    def __init__(self, name: str, source_language: str, target_language: str):
+    def __init__(
+        self,
+        name: str,
+        source_language: str,
+        target_language: str,
+        search: SearchConfig,
+    ):
         self.name = name
         self.source_language = source_language
         self.target_language = target_language
+        self.search = search
 
     @abstractmethod
     def translate_sentences(
@@ -218,7 +226,12 @@ class Translator(TextTranslator):
         name: str = "",
         card: str = "",
     ):
-        super().__init__(name, config.data.source_language, config.data.target_language)
+        super().__init__(
+            name,
+            config.data.source_language,
+            config.data.target_language,
+            config.search,
+        )
         self.model = model
         self.tokenizer = tokenizer
         self.config = config
@@ -263,7 +276,7 @@ class Translator(TextTranslator):
             UserError: `num_hypotheses` out of range.
         """
         _check_texts(sentences)
-        search = search or self.config.search
+        search = search or self.search
         self.check_num_hypotheses(num_hypotheses, search)
         rows = self.tokenizer.encode_batch(sentences)
         results = [blank_translation(sentence) for sentence in sentences]

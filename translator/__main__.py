@@ -1,0 +1,6 @@
+"""`python -m translator`: the same as the `translator` command."""
+
+from translator.cli.main import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,123 @@
+"""Command-line options made from the fields of `translator.config`.
+
+The field is the one place where an option's name, type, bounds, default and meaning
+are written; here it becomes `--its-name`.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from translator.config import Config
+
+
+def config_options(*sections: str) -> Callable[[Callable], Callable]:
+    """Gives a command the options of some sections of `Config`.
+
+    The command gets those that were typed as its argument `options`, a dictionary of
+    field name to value, ready for `make_config`; it never sees a default.
+
+    Args:
+        sections: Names of fields of `Config`, such as `search`.
+
+    Example:
+        >>> @config_options("search")
+        ... def command(options):
+        ...     return options
+        >>> command(beam_size=3, length_penalty=None)
+        {'beam_size': 3}
+    """
+    parameters = {
+        name: _parameter(name, field, section)
+        for section in sections
+        for name, field in _fields(section).items()
+    }
+
+    def decorate(command: Callable) -> Callable:
+        @functools.wraps(command)
+        def wrapper(*args, **kwargs):
+            options = {name: kwargs.pop(name, None) for name in parameters}
+            typed = {
+                name: value
+                for name, value in options.items()
+                if value is not None and value != []
+            }
+            return command(*args, options=typed, **kwargs)
+
+        own = [
+            parameter
+            for name, parameter in inspect.signature(command).parameters.items()
+            if name != "options"
+        ]
+        wrapper.__signature__ = inspect.Signature([*own, *parameters.values()])
+        wrapper.__annotations__ = {
+            parameter.name: parameter.annotation
+            for parameter in wrapper.__signature__.parameters.values()
+        }
+        return wrapper
+
+    return decorate
+
+
+def _fields(section: str) -> dict[str, FieldInfo]:
+    model: type[BaseModel] = Config.model_fields[section].annotation
+    return model.model_fields
+
+
+def _parameter(name: str, field: FieldInfo, section: str) -> inspect.Parameter:
+    """Turns a field into a keyword parameter that typer reads as an option."""
+    flag = "--" + name.replace("_", "-")
+    is_switch = field.annotation is bool
+    option = typer.Option(
+        f"{flag}/--no-{flag[2:]}" if is_switch else flag,
+        help=f"{field.description}{_default_text(field)}{_bounds_text(field)}",
+        show_default=False,
+        rich_help_panel=f"{section.capitalize()} options",
+    )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[_typer_type(field.annotation), option],
+    )
+
+
+def _typer_type(annotation: Any) -> Any:
+    """Returns what typer should parse, for a value that may be left out."""
+    if get_origin(annotation) is tuple:
+        return list[str] | None
+    if get_origin(annotation) is Literal:
+        return Annotated[annotation, None].__origin__ | None
+    return annotation | None
+
+
+def _default_text(field: FieldInfo) -> str:
+    default = field.default
+    if default in ((), "", None, PydanticUndefined):
+        return ""
+    if isinstance(default, bool):
+        default = "on" if default else "off"
+    return f" [default: {default}]"
+
+
+def _bounds_text(field: FieldInfo) -> str:
+    """Describes the bounds that the field checks, such as `>= 1`."""
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    bounds = [
+        f"{sign} {getattr(bound, name)}"
+        for bound in field.metadata
+        for name, sign in signs.items()
+        if getattr(bound, name, None) is not None
+    ]
+    return f" [{', '.join(bounds)}]" if bounds else ""
+
+
+def choices_of(field: FieldInfo) -> tuple[str, ...]:
+    """Returns the values of a `Literal` field."""
+    return get_args(field.annotation)

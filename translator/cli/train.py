@@ -1,0 +1,109 @@
+"""`translator train`."""
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from translator.cli.options import config_options
+from translator.config import PRESETS, Config, make_config, option_fields
+from translator.errors import UserError
+
+Preset = StrEnum("Preset", list(PRESETS))
+
+
+@config_options("data", "model", "training", "search")
+def train(
+    options: dict,
+    preset: Annotated[
+        Preset, typer.Option(help="Options to start from: tiny trains in a minute.")
+    ] = "base",
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file of options, in tables such as [data] and [training]."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Run folder to make. Default: runs/CORPUS-PRESET."),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on where the run folder's last checkpoint stands."
+        ),
+    ] = False,
+) -> None:
+    """Train a model, and leave a run folder.
+
+    Options come from the preset, then from the file, then from the command line.
+
+    Example: translator train --corpus tatoeba-en-es
+    """
+    settings = make_config(preset, config, options)
+    run_dir = output or _default_dir(settings, preset)
+    if resume:
+        settings = _resumed(run_dir, settings, options)
+    else:
+        _check_new(run_dir, settings)
+    from translator.startup import import_tensorflow
+
+    import_tensorflow()
+    from translator.training import train as run_training
+
+    command = shlex.join(["translator", *sys.argv[1:]])
+    run_training(settings, run_dir, resume=resume, command=command)
+
+
+def _default_dir(settings: Config, preset: str) -> Path:
+    if not settings.data.corpus:
+        raise UserError(
+            "no corpus is given. Use --corpus with a name (see `translator data list`) "
+            "or with one or two files."
+        )
+    return Path("runs") / f"{Path(settings.data.corpus[0]).stem}-{preset}"
+
+
+def _check_new(run_dir: Path, settings: Config) -> None:
+    """Finds the user's mistakes before anything is made."""
+    from translator.corpus.origins import find_origin
+
+    find_origin(settings.data)
+    if run_dir.exists() and (not run_dir.is_dir() or any(run_dir.iterdir())):
+        raise UserError(
+            f"{run_dir} is there already. Choose another folder with --output, or go "
+            "on with this one with --resume."
+        )
+
+
+# What may change when a run goes on: how long it takes, not what it is.
+_CHANGEABLE = ("epochs", "max_minutes", "patience", "validate_every")
+
+
+def _resumed(run_dir: Path, settings: Config, options: dict) -> Config:
+    """Returns a run's saved options, with the typed ones of how long it takes.
+
+    Raises:
+        UserError: Another option was typed with another value than the saved one.
+    """
+    from translator.checkpoints import load_run_config
+
+    saved, _ = load_run_config(run_dir)
+    sections = option_fields()
+    changes = {}
+    for name in options:
+        section = sections[name][0]
+        before, after = (getattr(getattr(c, section), name) for c in (saved, settings))
+        if name in _CHANGEABLE:
+            changes[name] = after
+        elif before != after:
+            raise UserError(
+                f"a resumed run keeps its options: {name} is {before!r} in {run_dir}. "
+                f"Received: {after!r}. Leave it out, or start a new run with --output."
+            )
+    training = saved.training.model_copy(update=changes)
+    return saved.model_copy(update={"training": training})

@@ -1,0 +1,135 @@
+"""`translator translate`: a filter, one line in, one line out."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, BinaryIO, TextIO
+
+import typer
+
+from translator.cli.options import config_options
+from translator.config import SearchConfig, parse_config
+from translator.errors import UserError
+
+# Lines translated together when nobody waits for each of them.
+_CHUNK_SIZE = 256
+
+
+@config_options("search")
+def translate(
+    options: dict,
+    model: Annotated[
+        Path, typer.Argument(help="Run folder, or a SavedModel.", show_default=False)
+    ],
+    input: Annotated[  # noqa: A002 - the option's name
+        Path | None, typer.Option(help="File to read. Default: standard input.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write. Default: standard output.")
+    ] = None,
+    nbest: Annotated[
+        int, typer.Option(min=1, help="Translations of each line, at most --beam-size.")
+    ] = 1,
+    scores: Annotated[
+        bool,
+        typer.Option("--scores", help="Number the translations, with their scores."),
+    ] = False,
+) -> None:
+    """Translate standard input, line by line.
+
+    A blank line stays a blank line, so line numbers match. A line of several sentences
+    is split, translated, and joined again.
+
+    With --scores or --nbest a line is one sentence, and each of its translations a
+    line: NUMBER, SCORE and TRANSLATION with tabs between them, numbered from 1 as the
+    input lines are. The score is the log-probability over the length.
+
+    Example: echo "Where is the station?" | translator translate data/models/en-es
+    """
+    with open_input(input) as source:
+        from translator.startup import import_tensorflow
+
+        import_tensorflow()
+        from translator.export import load_translator
+
+        translator = load_translator(model)
+        search = change_search(translator.search, options)
+        lines = decode_lines(source, str(input or "standard input"))
+        is_waiting = input is None and sys.stdin.isatty()
+        with open_output(output) as target:
+            for chunk in _chunks(lines, 1 if is_waiting else _CHUNK_SIZE):
+                if scores or nbest > 1:
+                    write = partial(_write_numbered, num_hypotheses=nbest)
+                else:
+                    write = _write_lines
+                write(translator, chunk, search, target)
+                target.flush()
+
+
+def _write_lines(translator, chunk: list[tuple[int, str]], search, target) -> None:
+    texts = [text for _, text in chunk]
+    for translation in translator.translate(texts, search):
+        target.write(translation.text + "\n")
+
+
+def _write_numbered(
+    translator, chunk: list[tuple[int, str]], search, target, num_hypotheses: int
+) -> None:
+    texts = [text for _, text in chunk]
+    found = translator.translate_sentences(texts, search, num_hypotheses)
+    for (number, _), translation in zip(chunk, found, strict=True):
+        for hypothesis in translation.hypotheses:
+            target.write(f"{number}\t{hypothesis.score:.4f}\t{hypothesis.text}\n")
+
+
+def change_search(search: SearchConfig, options: dict) -> SearchConfig:
+    """Returns the search options with some of them changed, and checked."""
+    config = parse_config({"search": search.model_dump() | options})
+    return config.search
+
+
+def open_input(path: Path | None) -> BinaryIO:
+    """Opens a file, or standard input, for reading bytes."""
+    if path is None:
+        return sys.stdin.buffer
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}.") from None
+
+
+def open_output(path: Path | None) -> AbstractContextManager[TextIO]:
+    """Opens a file, or standard output, for writing UTF-8."""
+    if path is None:
+        sys.stdout.reconfigure(encoding="utf-8")
+        return nullcontext(sys.stdout)
+    try:
+        return path.open("w", encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}.") from None
+
+
+def decode_lines(lines: Iterable[bytes], origin: str) -> Iterator[tuple[int, str]]:
+    """Yields each line's number and its text, without the line end.
+
+    Raises:
+        UserError: A line that is no UTF-8.
+    """
+    for number, line in enumerate(lines, start=1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError:
+            raise UserError(
+                f"{origin}, line {number}: this is not UTF-8. Convert it first, for "
+                "example with iconv."
+            ) from None
+        # Other line ends inside of it, such as U+2028, stay one line.
+        yield number, " ".join(text.rstrip("\r\n").splitlines())
+
+
+def _chunks(lines: Iterator, size: int) -> Iterator[list]:
+    while chunk := list(islice(lines, size)):
+        yield chunk
