@@ -1,0 +1,132 @@
+"""The training objective: checked by hand, in nats per target token."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from translator.losses import masked_cross_entropy, smoothed_cross_entropy
+
+B, T, V = 2, 3, 3
+IDS = np.array([[2, 0, 1], [1, 2, 0]])
+MASK = np.array([[True, True, True], [True, False, False]])
+
+
+def random_logits(seed, shape=(B, T, V)):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32") * 2
+
+
+def softmax(logits):
+    powers = np.exp(np.float64(logits))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def smoothed_one_hot(ids, num_classes, smoothing):
+    return (1 - smoothing) * np.eye(num_classes)[ids] + smoothing / num_classes
+
+
+def identity_loss(logits, ids, mask, smoothing=0.0):
+    """The loss of logits, by an output layer that changes nothing."""
+    return masked_cross_entropy(
+        tf.constant(logits), tf.identity, tf.constant(ids), tf.constant(mask), smoothing
+    )
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_equals_the_one_hot_formula(smoothing):
+    """Catches: e / (V - 1) for e / V, the sum of logits for their mean, a lost sign."""
+    logits = random_logits(1)
+    log_probs = np.log(softmax(logits))
+    expected = -(smoothed_one_hot(IDS, V, smoothing) * log_probs).sum(axis=-1)
+    loss = smoothed_cross_entropy(tf.constant(logits), tf.constant(IDS), smoothing)
+    np.testing.assert_allclose(loss, expected, atol=1e-5)
+
+
+def test_sum_and_count_are_of_real_tokens():
+    """Catches: a mean over padded positions, a count of all of them."""
+    logits = random_logits(2)
+    log_probs = np.log(softmax(logits))
+    real = [(0, 0), (0, 1), (0, 2), (1, 0)]
+    expected = -sum(log_probs[b, t, IDS[b, t]] for b, t in real)
+    loss = identity_loss(logits, IDS, MASK)
+    np.testing.assert_allclose(loss.total, expected, atol=1e-5)
+    assert loss.num_tokens == 4
+
+
+def test_padding_adds_nothing():
+    """Catches: padding in the sum, or a NaN of the padding times zero."""
+    logits = random_logits(3)
+    before = identity_loss(logits, IDS, MASK, 0.1)
+    logits[~MASK] = np.nan
+    after = identity_loss(logits, IDS, MASK, 0.1)
+    assert float(after.total) == float(before.total)
+    wider = np.pad(MASK, [(0, 0), (0, 2)]), np.pad(IDS, [(0, 0), (0, 2)])
+    padded = identity_loss(np.pad(logits, [(0, 0), (0, 2), (0, 0)]), *wider[::-1], 0.1)
+    assert [float(part) for part in padded] == [float(part) for part in before]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_uniform_logits_give_the_logarithm_of_the_vocabulary(smoothing):
+    """Catches: base-2 logarithms, smoothing that adds to the loss of any guess."""
+    loss = identity_loss(np.full((B, T, 7), 1.5, "float32"), IDS, MASK, smoothing)
+    np.testing.assert_allclose(loss.total / loss.num_tokens, np.log(7), atol=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_gradient_is_probability_less_target(smoothing):
+    """Catches: a gradient that flows into padding or is stopped in a term."""
+    logits = tf.constant(random_logits(4))
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = masked_cross_entropy(
+            logits, tf.identity, tf.constant(IDS), tf.constant(MASK), smoothing
+        )
+    expected = softmax(logits) - smoothed_one_hot(IDS, V, smoothing)
+    gradient = tf.convert_to_tensor(tape.gradient(loss.total, logits))
+    np.testing.assert_allclose(gradient, expected * MASK[:, :, None], atol=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_gradient_equals_finite_differences(smoothing):
+    """Catches: a closed form whose gradient is not that of the loss."""
+    logits, delta = random_logits(5), 1e-2
+    tensor = tf.constant(logits)
+    with tf.GradientTape() as tape:
+        tape.watch(tensor)
+        total = identity_loss(tensor, IDS, MASK, smoothing).total
+    gradient = tf.convert_to_tensor(tape.gradient(total, tensor)).numpy()
+    for index in np.ndindex(logits.shape):
+        step = np.zeros_like(logits)
+        step[index] = delta
+        above = identity_loss(logits + step, IDS, MASK, smoothing).total
+        below = identity_loss(logits - step, IDS, MASK, smoothing).total
+        estimate = float(above - below) / (2 * delta)
+        np.testing.assert_allclose(gradient[index], estimate, atol=1e-3)
+
+
+def test_output_layer_sees_real_tokens_only():
+    """Catches: the largest product of the model spent on padding."""
+    shapes = []
+
+    def to_logits(features):
+        shapes.append(features.shape.as_list())
+        return features
+
+    masked_cross_entropy(
+        tf.constant(random_logits(6)), to_logits, tf.constant(IDS), tf.constant(MASK)
+    )
+    assert shapes == [[4, V]]
+
+
+def test_loss_is_float32_in_half_precision():
+    """Catches: a sum of thousands of bfloat16 terms, which stops growing at 256."""
+    logits = tf.zeros([1, 2_000, 3], tf.bfloat16)
+    ids = tf.zeros([1, 2_000], tf.int32)
+    loss = masked_cross_entropy(logits, tf.identity, ids, ids == 0)
+    np.testing.assert_allclose(loss.total, 2_000 * np.log(3), rtol=1e-4)
+    assert loss.num_tokens == 2_000
+
+
+def test_wrong_shapes_are_refused():
+    """Catches: a mask of the source given for the target, broadcast in silence."""
+    with pytest.raises(ValueError):
+        identity_loss(random_logits(7), IDS, MASK[:, :1])
