@@ -9,6 +9,7 @@ Shapes: B batch, S source length, T target length. S and T count tokens with EOS
 without BOS.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
@@ -55,7 +56,7 @@ class BatchPlan:
             pair makes a batch of its own; nothing is cut off.
         seed: Of the order and the sampled segmentations.
         subword_sampling: Share of sentences cut into a sampled segmentation.
-        pool_size: Pairs in memory at a time.
+        pool_size: Most pairs in memory at a time.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class BatchPlan:
         self.seed = seed
         self.subword_sampling = subword_sampling
         self.pool_size = pool_size
-        self.num_pools = max(1, round(len(pairs) / pool_size))
+        self.num_pools = math.ceil(len(pairs) / pool_size)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[float, Batch]]:
         """Yields the epoch's batches from number `start` on.
