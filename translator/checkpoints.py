@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,17 @@ BEST_NAME = "checkpoints/best.npz"
 LAST_NAME = "checkpoints/last.npz"
 # Entry of `last.npz` that holds the progress as JSON; a variable cannot be called so.
 _PROGRESS = "progress.json"
+# What a damaged archive can raise, wherever the damage is.
+_READ_ERRORS = (
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    RuntimeError,  # a flag says "encrypted"
+    NotImplementedError,  # an unknown method of compression
+)
 
 
 @contextmanager
@@ -87,13 +99,16 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         UserError: The file is missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
+            if not isinstance(archive, np.lib.npyio.NpzFile):
+                raise ValueError("it is a single array")
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise UserError(
             f"{path} is missing. Train the model first, or give another run folder."
         ) from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _READ_ERRORS as error:
         raise UserError(
             f"{path} cannot be read as a NumPy archive ({error}). Copy it again or "
             "use another checkpoint."
