@@ -18,9 +18,10 @@ from rich.text import Text
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.metrics.base import Metric
 
-from translator.config import SearchConfig
+from translator.config import DataConfig, SearchConfig
+from translator.corpus import load_sets, load_tokenized_references
+from translator.corpus.readers import read_lines
 from translator.errors import UserError
-from translator.moses import tokenize_moses
 
 # One reference a sentence, or any number of them.
 References = Sequence[str] | Sequence[Sequence[str]]
@@ -40,6 +41,37 @@ class SentenceTranslator(Protocol):
     def translate_sentences(
         self, sentences: Sequence[str], search: SearchConfig | None = None
     ) -> Sequence[Any]: ...
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Sentences and how they should be translated.
+
+    Args:
+        name: Of the set.
+        sources: Sentences.
+        references: One for each, or a list of at least one.
+        all_references: Every known translation of each, for a second score.
+        tokenized_references: One lower-cased, Moses-tokenised line for each, for a
+            third; see `score_tokenized`.
+        target_language: Code, for that tokenisation.
+
+    Raises:
+        UserError: The numbers of sentences and references differ, or are zero.
+    """
+
+    name: str
+    sources: Sequence[str]
+    references: References
+    all_references: Sequence[Sequence[str]] | None = None
+    tokenized_references: Sequence[str] | None = None
+    target_language: str = ""
+
+    def __post_init__(self):
+        known = (self.references, self.all_references, self.tokenized_references)
+        for references in known:
+            if references is not None:
+                _as_lists(self.sources, references)
 
 
 @dataclass(frozen=True)
@@ -257,7 +289,7 @@ def score_tokenized(
 
     Args:
         hypotheses: The translations, plain text.
-        tokenized_references: Lower-cased, Moses-tokenised; see `translator.moses`.
+        tokenized_references: Lower-cased, Moses-tokenised; see `tokenize_moses`.
         language: Code of their language.
     """
     return _with_interval(
@@ -267,58 +299,100 @@ def score_tokenized(
     )
 
 
+def tokenize_moses(texts: Sequence[str], language: str) -> list[str]:
+    """Returns the texts lower-cased, normalised and tokenised, in this order.
+
+    Applied to the 6,000 raw references of Multi30k's tests it gives the official
+    tokenised ones, but for one line.
+
+    Example:
+        >>> tokenize_moses(["Ein Mann ruft: »Halt!«"], "de")
+        ['ein mann ruft : &quot; halt ! &quot;']
+    """
+    from sacremoses import MosesPunctNormalizer, MosesTokenizer
+
+    normalizer, tokenizer = MosesPunctNormalizer(language), MosesTokenizer(language)
+    return [
+        tokenizer.tokenize(normalizer.normalize(text.lower()), return_str=True)
+        for text in texts
+    ]
+
+
+def read_corpus_set(config: DataConfig, name: str = "test") -> EvaluationSet:
+    """Reads the development set of a corpus, `dev`, or one of its test sets.
+
+    Args:
+        config: Which corpus, in which direction: those of the training.
+        name: `test` stands for the first test set if none is called so.
+
+    Raises:
+        UserError: The corpus cannot be read, or has no such set.
+    """
+    corpus = load_sets(config)
+    sets = {**corpus.tests, "dev": corpus.dev}
+    if name == "test" and name not in sets:
+        name = next(iter(sets))
+    if not sets.get(name):
+        known = ", ".join(key for key, pairs in sets.items() if pairs)
+        raise UserError(
+            f"{corpus.info['name']} has no set {name!r}. Its sets: {known or 'none'}."
+        )
+    pairs = sets[name]
+    return EvaluationSet(
+        name,
+        [pair.source for pair in pairs],
+        [pair.target for pair in pairs],
+        all_references=[corpus.references[pair.source] for pair in pairs],
+        tokenized_references=load_tokenized_references(config).get(name),
+        target_language=corpus.info["languages"][1],
+    )
+
+
+def read_file_set(source: Path, references: Sequence[Path]) -> EvaluationSet:
+    """Reads a file of sentences and one or more files of references, line by line.
+
+    Raises:
+        UserError: A file cannot be read, or has another number of lines.
+    """
+    sources = read_lines(source)
+    columns = [read_lines(path) for path in references]
+    for path, lines in zip(references, columns, strict=True):
+        if len(lines) != len(sources):
+            raise UserError(
+                f"{path} must have a line for each of the {len(sources)} lines of "
+                f"{source}. Received: {len(lines)}."
+            )
+    name = source.name.removesuffix(".gz")
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    return EvaluationSet(name.rpartition(".")[0] or name, sources, rows)
+
+
 def evaluate(
     translator: SentenceTranslator,
-    sources: Sequence[str],
-    references: References,
-    *,
+    test: EvaluationSet,
     search: SearchConfig | None = None,
-    name: str = "test",
-    all_references: Sequence[Sequence[str]] | None = None,
-    tokenized_references: Sequence[str] | None = None,
-    target_language: str = "",
     progress: Callable[[int], None] | None = None,
 ) -> EvaluationReport:
-    """Translates the sentences of a test set and scores what comes out.
+    """Translates the sentences of a set, as they are, and scores what comes out.
 
     Args:
         translator: Anything with the `translate_sentences` of `Translator`.
-        sources: Sentences, translated as they are.
-        references: One for each, or lists of them.
+        test: Sentences and references.
         search: How to search; default, the translator's own options.
-        name: Of the test set.
-        all_references: Every known translation of each sentence, for a second score.
-        tokenized_references: For a third one; see `score_tokenized`.
-        target_language: Code, for the tokenisation of the third.
         progress: Called now and then with the number of sentences translated.
-
-    Raises:
-        UserError: The numbers of sentences and references differ, or are zero.
     """
-    # All checks before the long wait.
-    references = _as_lists(sources, references)
-    if all_references is not None:
-        all_references = _as_lists(sources, all_references)
-    if tokenized_references is not None:
-        _as_lists(sources, tokenized_references)
     start = time.perf_counter()
-    best = _translate(translator, sources, search, progress)
+    best = _translate(translator, test.sources, search, progress)
     seconds = time.perf_counter() - start
     hypotheses = [" ".join(hypothesis.text.split()) for hypothesis in best]
-    examples = _score_examples(sources, references, hypotheses)
-    has_more = all_references and any(len(lines) > 1 for lines in all_references)
+    references = _as_lists(hypotheses, test.references)
+    examples = _score_examples(test.sources, references, hypotheses)
     return EvaluationReport(
-        name=name,
+        name=test.name,
         scores=score(hypotheses, references),
-        scores_of_all_references=score(hypotheses, all_references)
-        if has_more
-        else None,
-        tokenized_bleu=score_tokenized(
-            hypotheses, tokenized_references, target_language
-        )
-        if tokenized_references
-        else None,
-        by_length=_score_by_length(sources, references, hypotheses),
+        scores_of_all_references=_score_all_references(test, hypotheses),
+        tokenized_bleu=_score_tokenized(test, hypotheses),
+        by_length=_score_by_length(test.sources, references, hypotheses),
         worst=sorted(examples, key=lambda e: (e.chrf, e.bleu))[:NUM_EXAMPLES],
         best=sorted(examples, key=lambda e: (-e.chrf, -len(e.source)))[:NUM_EXAMPLES],
         hypotheses=hypotheses,
@@ -343,6 +417,18 @@ def _translate(
         if progress:
             progress(len(best))
     return best
+
+
+def _score_all_references(test: EvaluationSet, hypotheses: list[str]) -> Scores | None:
+    if not test.all_references or max(map(len, test.all_references)) < 2:
+        return None
+    return score(hypotheses, test.all_references)
+
+
+def _score_tokenized(test: EvaluationSet, hypotheses: list[str]) -> Score | None:
+    if not test.tokenized_references:
+        return None
+    return score_tokenized(hypotheses, test.tokenized_references, test.target_language)
 
 
 def _as_lists(sentences: Sequence[str], references: References) -> list[list[str]]:

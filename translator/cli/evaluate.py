@@ -1,0 +1,95 @@
+"""`translator evaluate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from translator.cli.options import config_options
+from translator.errors import UserError
+
+if TYPE_CHECKING:
+    from translator.evaluation import EvaluationSet
+
+
+@config_options("search")
+def evaluate(
+    options: dict,
+    run: Annotated[
+        Path, typer.Argument(help="Run folder, or a SavedModel.", show_default=False)
+    ],
+    split: Annotated[
+        str,
+        typer.Option(
+            help="Set of the run's corpus: test, dev, or the name of a test set."
+        ),
+    ] = "test",
+    source: Annotated[
+        Path | None, typer.Option(help="File of sentences, in place of a set.")
+    ] = None,
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(help="File of their translations. May be given several times."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the report. Default: RUN/evaluation/NAME."),
+    ] = None,
+) -> None:
+    """Measure how good a model is: BLEU and chrF on sentences it has not seen.
+
+    Prints scores with 95% intervals and sacreBLEU's signatures, scores by length of
+    the source, the worst and the best translations. Writes all translations to
+    hypotheses.txt and the rest to report.json.
+
+    Example: translator evaluate data/models/en-es --split dev
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    test = _read_set(run, split, source, reference or [])
+    from translator.startup import import_tensorflow
+
+    import_tensorflow()
+    from translator.cli.translate import change_search
+    from translator.evaluation import evaluate as evaluate_set
+    from translator.export import load_translator
+
+    translator = load_translator(run)
+    search = change_search(translator.search, options)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(f"translating {test.name}", total=len(test.sources))
+        report = evaluate_set(
+            translator, test, search, lambda done: progress.update(task, completed=done)
+        )
+    output_dir = output or run / "evaluation" / test.name
+    report.save(output_dir)
+    Console().print(report.render())
+    _update_card(run, output)
+    typer.echo(f"report: {output_dir}", err=True)
+
+
+def _read_set(
+    run: Path, split: str, source: Path | None, references: list[Path]
+) -> "EvaluationSet":
+    from translator.evaluation import read_corpus_set, read_file_set
+
+    if source and references:
+        return read_file_set(source, references)
+    if source or references:
+        raise UserError(
+            "--source and --reference go together: a file of sentences, and one or "
+            "more files of their translations."
+        )
+    from translator.checkpoints import load_run_config
+
+    config, _ = load_run_config(run)
+    return read_corpus_set(config.data, split)
+
+
+def _update_card(run: Path, output: Path | None) -> None:
+    """The card of a run shows the scores that lie in its folder."""
+    from translator.cards import CARD_NAME, write_card
+
+    if output is None and (run / CARD_NAME).exists():
+        write_card(run)
