@@ -25,7 +25,8 @@ class DataConfig(_Options):
     corpus: tuple[str, ...] = Field(
         (),
         description="Name of a corpus (see `translator data list`), one file of pairs "
-        "(.tsv, .jsonl), or two line-aligned files (give the option twice).",
+        "(.tsv, .txt, .jsonl; also .gz or .zip), or two line-aligned files (give the "
+        "option twice).",
     )
     dev_corpus: tuple[str, ...] = Field(
         (),
@@ -231,7 +232,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "dropout": 0.1,
         },
         "training": {
-            "epochs": 12,
+            "epochs": 6,
             "learning_rate": 5e-3,
             "warmup_steps": 100,
             "averaging": 0.99,
