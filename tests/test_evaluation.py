@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,10 +13,26 @@ from rich.console import Console
 from sacrebleu.metrics import BLEU
 
 from translator import evaluation
-from translator.config import SearchConfig
+from translator.config import DataConfig, SearchConfig
+from translator.corpus import (
+    CorpusSets,
+    Pair,
+    load_sets,
+    load_tokenized_references,
+)
+from translator.corpus.cleaning import CleaningReport
 from translator.errors import UserError
-from translator.evaluation import evaluate, score, score_tokenized
+from translator.evaluation import (
+    EvaluationSet,
+    evaluate,
+    read_corpus_set,
+    read_file_set,
+    score,
+    score_tokenized,
+    tokenize_moses,
+)
 
+SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
 WORDS = "la casa roja , grande ¿ quién come pan con María 12,5 : sí".split()
 
 
@@ -53,9 +70,9 @@ class FakeTranslator:
         ]
 
 
-def evaluate_sentences(sources, hypotheses, references, **options):
+def evaluate_sentences(sources, hypotheses, references, name="test", **more):
     translator = FakeTranslator(dict(zip(sources, hypotheses, strict=True)))
-    return evaluate(translator, sources, references, **options)
+    return evaluate(translator, EvaluationSet(name, sources, references, **more))
 
 
 def test_scores_are_those_of_the_sacrebleu_program(tmp_path):
@@ -148,17 +165,15 @@ def test_scoring_is_silent(capfd, caplog):
 )
 def test_wrong_numbers_are_refused_before_the_work(num_sources, references, message):
     """Catches: pairs cut to the shorter side; an hour of work before the error."""
-    translator = FakeTranslator({})
+    ones = ["x"] * num_sources
     with pytest.raises(UserError, match=message):
-        evaluate(translator, ["x"] * num_sources, references)
+        EvaluationSet("test", ones, references)
     with pytest.raises(UserError, match=message):
-        score(["x"] * num_sources, references)
-    ones = ["a"] * num_sources
-    if num_sources:
-        for name in ("all_references", "tokenized_references"):
-            with pytest.raises(UserError):
-                evaluate(translator, ones, ones, **{name: references[:1]})
-    assert translator.searches == []
+        EvaluationSet("test", ones, ones, all_references=references)
+    with pytest.raises(UserError, match=message):
+        EvaluationSet("test", ones, ones, tokenized_references=references)
+    with pytest.raises(UserError, match=message):
+        score(ones, references)
 
 
 def test_evaluate_keeps_the_order_over_chunks(monkeypatch):
@@ -168,9 +183,8 @@ def test_evaluate_keeps_the_order_over_chunks(monkeypatch):
     sources = [f"source {n}" for n in range(30)]
     translator = FakeTranslator(dict(zip(sources, hypotheses, strict=True)))
     search, counts = SearchConfig(beam_size=3), []
-    report = evaluate(
-        translator, sources, references, search=search, progress=counts.append
-    )
+    test = EvaluationSet("test", sources, references)
+    report = evaluate(translator, test, search, progress=counts.append)
     assert report.hypotheses == hypotheses
     assert report.scores == score(hypotheses, references)
     assert translator.searches == [search] * 5
@@ -327,3 +341,96 @@ def test_render_shows_texts_as_they_are(tmp_path):
     }
     assert f"{report.scores.chrf.score:.1f}" in rows["chrF"]
     assert "50.0" in rows["exact match"]
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("A man's T-Shirt.", "en", "a man &apos;s t-shirt ."),
+        ("L'ÉTÉ, aujourd’hui !", "fr", "l&apos; été , aujourd&apos; hui !"),
+        ("„Ja“ & «nein»", "de", "&quot; ja &quot; &amp; &quot; nein &quot;"),
+        ("2,5 km", "de", "2,5 km"),
+    ],
+)
+def test_tokenize_moses(text, language, expected):
+    """Catches: steps left out or in another order, the rules of another language."""
+    assert tokenize_moses([text], language) == [expected]
+
+
+@pytest.mark.skipif(not SHARED_DATA.is_dir(), reason="the public corpora are not here")
+@pytest.mark.parametrize("target", ["de", "en"])
+def test_tokenize_moses_makes_the_official_references(target, tmp_path, monkeypatch):
+    """Catches: any other way to tokenise than that of the published scores."""
+    monkeypatch.setenv("TRANSLATOR_CACHE", str(tmp_path))
+    monkeypatch.setenv("TRANSLATOR_MIRROR", str(SHARED_DATA))
+    config = DataConfig(corpus=("multi30k-en-de",), target_language=target)
+    official = load_tokenized_references(config)
+    for name, pairs in load_sets(config).tests.items():
+        raw = [pair.target for pair in pairs]
+        tokenized = [line.strip() for line in tokenize_moses(raw, target)]
+        assert tokenized == official[name]
+        test = read_corpus_set(config, name)
+        assert test.tokenized_references == official[name]
+        assert test.target_language == target
+
+
+def write_lines(path: Path, lines: list[str]) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return path
+
+
+def test_file_set_pairs_lines_of_several_references(tmp_path):
+    """Catches: references by file, not by line; a name with the language in it."""
+    source = write_lines(tmp_path / "news.v1.en", ["one", "two", "three"])
+    first = write_lines(tmp_path / "a.es", ["uno", "dos", "tres"])
+    second = write_lines(tmp_path / "b.es", ["un", "", "3"])
+    test = read_file_set(source, [first, second])
+    assert test.name == "news.v1"
+    assert test.sources == ["one", "two", "three"]
+    assert test.references == [["uno", "un"], ["dos", ""], ["tres", "3"]]
+    write_lines(second, ["un", "2"])
+    with pytest.raises(UserError, match=r"b\.es .* 3 lines of .*news.v1.en. .* 2\."):
+        read_file_set(source, [first, second])
+
+
+def test_corpus_set_is_held_out_and_has_all_references(tmp_path):
+    """Catches: the training pairs, the first reference twice, another direction."""
+    lines = [f"Sentence number {n}.\tFrase {n} {k}." for n in range(900) for k in "ab"]
+    config = DataConfig(corpus=(str(write_lines(tmp_path / "toy.en-es.tsv", lines)),))
+    sets = load_sets(config)
+    for name, pairs in (("test", sets.tests["test"]), ("dev", sets.dev)):
+        test = read_corpus_set(config, name)
+        assert len(test.sources) > 3
+        assert (test.name, test.target_language) == (name, "es")
+        assert list(zip(test.sources, test.references, strict=True)) == pairs
+        for source, first, every in zip(
+            test.sources, test.references, test.all_references, strict=True
+        ):
+            number = source.split()[-1][:-1]
+            assert first == f"Frase {number} a."
+            assert every == [f"Frase {number} a.", f"Frase {number} b."]
+        assert test.tokenized_references is None
+    with pytest.raises(UserError, match="no set 'test_2016'. Its sets: test, dev"):
+        read_corpus_set(config, "test_2016")
+
+
+def test_test_stands_for_the_first_test_set(monkeypatch):
+    """Catches: `--split test` refused where the sets have names of their own."""
+    pairs = [Pair("one", "eins")]
+    corpus = CorpusSets(
+        dev=[],
+        tests={"test_a": pairs, "test_b": [Pair("two", "zwei")]},
+        references={"one": ["eins"], "two": ["zwei"]},
+        info={"name": "toy", "languages": ["en", "de"]},
+        report=CleaningReport(),
+    )
+    monkeypatch.setattr(evaluation, "load_sets", lambda config: corpus)
+    monkeypatch.setattr(
+        evaluation, "load_tokenized_references", lambda config: {"test_a": ["eins !"]}
+    )
+    test = read_corpus_set(DataConfig())
+    assert (test.name, test.sources) == ("test_a", ["one"])
+    assert test.tokenized_references == ["eins !"]
+    assert read_corpus_set(DataConfig(), "test_b").sources == ["two"]
+    with pytest.raises(UserError, match="no set 'dev'. Its sets: test_a, test_b"):
+        read_corpus_set(DataConfig(), "dev")

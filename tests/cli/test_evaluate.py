@@ -1,0 +1,129 @@
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from translator import cards, export
+from translator.checkpoints import load_run_config
+from translator.cli.evaluate import evaluate
+from translator.config import Config, DataConfig, SearchConfig, save_config
+from translator.corpus import load_sets
+from translator.errors import UserError
+
+
+class FakeTranslator:
+    """Translates into capitals."""
+
+    search = SearchConfig(beam_size=4, length_penalty=0.5)
+
+    def __init__(self):
+        self.calls = []
+
+    def translate_sentences(self, sentences, search=None, num_hypotheses=1):
+        self.calls.append((list(sentences), search))
+        texts = [SimpleNamespace(text=s.upper(), is_finished=True) for s in sentences]
+        return [SimpleNamespace(hypotheses=[text]) for text in texts]
+
+
+@pytest.fixture
+def translator(monkeypatch) -> FakeTranslator:
+    fake = FakeTranslator()
+    monkeypatch.setattr(export, "load_translator", lambda path: fake)
+    return fake
+
+
+@pytest.fixture
+def run_dir(tmp_path) -> Path:
+    """A run folder with nothing but its options, of a corpus of 600 sentences."""
+    corpus = tmp_path / "toy.en-es.tsv"
+    lines = (f"sentence {n}\tSENTENCE {n}\n" for n in range(600))
+    corpus.write_text("".join(lines), "utf-8")
+    folder = tmp_path / "run"
+    folder.mkdir()
+    config = Config(data=DataConfig(corpus=(str(corpus),)))
+    save_config(config, folder / "config.json")
+    return folder
+
+
+def run(*arguments):
+    app = typer.Typer()
+    app.command()(evaluate)
+    result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.mark.parametrize("split", ["test", "dev"])
+def test_a_set_of_the_corpus_is_evaluated(split, run_dir, translator):
+    """Catches: another split, a report in another folder, search options lost."""
+    result = run(run_dir, "--split", split, "--beam-size", 2)
+    directory = run_dir / "evaluation" / split
+    report = json.loads((directory / "report.json").read_text("utf-8"))
+    ((sentences, search),) = translator.calls
+    assert search == SearchConfig(beam_size=2, length_penalty=0.5)
+    assert report["search"] == search.model_dump()
+    assert report["scores"]["exact_match"] == 100.0
+    lines = (directory / "hypotheses.txt").read_text("utf-8").splitlines()
+    assert lines == [sentence.upper() for sentence in sentences]
+    config, _ = load_run_config(run_dir)
+    sets = load_sets(config.data)
+    pairs = sets.dev if split == "dev" else sets.tests["test"]
+    assert sentences == [pair.source for pair in pairs]
+    assert f"{split}: {len(lines)} sentences" in result.stdout
+    assert "tok:13a" in result.stdout
+    assert str(directory) in result.stderr
+
+
+def test_files_are_evaluated(tmp_path, translator):
+    """Catches: one of the references ignored; a run folder asked for; --output lost."""
+    texts = {"new.en": "a b\nc\n", "1.es": "x\nC\n", "2.es": "A B\nx\n"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    run(
+        *(tmp_path / "model", "--source", tmp_path / "new.en"),
+        *("--reference", tmp_path / "1.es", "--reference", tmp_path / "2.es"),
+        *("--output", tmp_path / "out"),
+    )
+    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    assert report["name"] == "new"
+    assert report["scores"]["exact_match"] == 100.0
+    assert not (tmp_path / "model").exists()
+
+
+def test_the_card_is_written_again(run_dir, tmp_path, translator, monkeypatch):
+    """Catches: a card with the old scores; a card made for scores kept elsewhere."""
+    written = []
+    monkeypatch.setattr(cards, "write_card", written.append)
+    run(run_dir)
+    assert written == []  # It had no card.
+    (run_dir / "README.md").write_text("card")
+    run(run_dir, "--output", tmp_path / "elsewhere")
+    assert written == []
+    run(run_dir)
+    assert written == [run_dir]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--source", "x"], "go together"),
+        (["--reference", "x"], "go together"),
+        (["--split", "news"], "no set 'news'. Its sets: test, dev"),
+        (["--source", "no", "--reference", "no"], "there is no file no"),
+        (["--beam-size", "0"], "beam_size"),
+    ],
+)
+def test_mistakes_are_user_errors(arguments, message, run_dir, translator):
+    """Catches: a traceback, or a translation of the wrong sentences."""
+    with pytest.raises(UserError, match=message):
+        run(run_dir, *arguments)
+    assert translator.calls == []
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    """Catches: a traceback."""
+    with pytest.raises(UserError, match="is not a run folder"):
+        run(tmp_path)
