@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -50,34 +51,51 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def variable_arrays(variables) -> dict[str, np.ndarray]:
-    """Returns path -> value of Keras variables.
+    """Returns name -> value of Keras variables.
 
     Raises:
-        ValueError: Two variables of one path: they could not be told apart.
+        ValueError: Two variables of one name: they could not be told apart.
     """
-    arrays = {variable.path: np.asarray(variable.value) for variable in variables}
-    if len(arrays) != len(variables):
+    names = _variable_names(variables)
+    if len(set(names)) != len(names):
         raise ValueError("two variables have the same path; name the layers apart.")
-    return arrays
+    values = [np.asarray(variable.value) for variable in variables]
+    return dict(zip(names, values, strict=True))
 
 
 def assign_arrays(variables, arrays: dict[str, np.ndarray], origin: Path) -> None:
-    """Assigns path -> value to Keras variables.
+    """Assigns name -> value to Keras variables.
 
     Raises:
         UserError: A variable is missing in `arrays`, or has another shape.
     """
-    for variable in variables:
-        found = arrays.get(variable.path)
+    names = _variable_names(variables)
+    for name, variable in zip(names, variables, strict=True):
+        found = arrays.get(name)
         if found is None or found.shape != tuple(variable.shape):
             raise UserError(
                 f"{origin} does not fit the network that config.json describes: "
-                f"{variable.path} should have shape {tuple(variable.shape)}. Received: "
+                f"{name} should have shape {tuple(variable.shape)}. Received: "
                 f"{'nothing' if found is None else found.shape}. Use the config.json "
                 "that was written with it."
             )
-    for variable in variables:
-        variable.assign(arrays[variable.path].astype(variable.dtype))
+    for name, variable in zip(names, variables, strict=True):
+        variable.assign(arrays[name].astype(variable.dtype))
+
+
+def _variable_names(variables) -> list[str]:
+    """Returns the variables' paths, but numbers the seeds of dropout in their order.
+
+    Keras numbers them through the whole process: another model, built before, would
+    change their paths.
+    """
+    numbers = count()
+    return [
+        f"dropout_seed_{next(numbers)}"
+        if variable.path.endswith("seed_generator_state")
+        else variable.path
+        for variable in variables
+    ]
 
 
 def save_arrays(
