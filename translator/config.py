@@ -62,7 +62,7 @@ class DataConfig(_Options):
         5_000, ge=300, description="Subwords in the vocabulary both languages share."
     )
     subword_sampling: float = Field(
-        0.3,
+        0.0,
         ge=0,
         le=1,
         description="Share of training sentences cut into a sampled, not the best, "
@@ -109,7 +109,7 @@ class ModelConfig(_Options):
         description="One matrix for source embedding, target embedding and output.",
     )
     dropout: float = Field(
-        0.2, ge=0, lt=1, description="Fraction dropped between layers."
+        0.15, ge=0, lt=1, description="Fraction dropped between layers."
     )
     recurrent_dropout: float = Field(
         0.0,
@@ -223,7 +223,7 @@ class Config(_Options):
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # Seconds: the tests, and the generated corpora.
     "tiny": {
-        "data": {"vocabulary_size": 500, "subword_sampling": 0.0},
+        "data": {"vocabulary_size": 500},
         "model": {
             "embedding_dim": 64,
             "encoder_units": 64,
