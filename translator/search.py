@@ -148,7 +148,9 @@ def beam_search(
         )
         return length, ids, log_probs, state, complete, history
 
-    shapes = tf.nest.map_structure(lambda x: x.shape, state)
+    state_shapes = tf.nest.map_structure(
+        lambda x: tf.TensorShape([None, *x.shape[1:]]), state
+    )
     *_, complete, history = tf.while_loop(
         is_going,
         advance,
@@ -157,7 +159,7 @@ def beam_search(
             tf.TensorShape([]),
             tf.TensorShape([None, beam_size]),
             tf.TensorShape([None, beam_size]),
-            shapes,
+            state_shapes,
             _Complete(*[tf.TensorShape([None, beam_size])] * len(complete)),
             tuple(tf.TensorShape(None) for _ in history),
         ),

@@ -1,0 +1,79 @@
+"""What many tests need: a quiet TensorFlow, and a run folder without training."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# TensorFlow's C++ side reads this when it is imported, and logs without asking.
+# Not imported here: the tests of texts and corpora do without it.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+_PAIRS = [
+    ("The red house is near the river.", "La casa roja está cerca del río."),
+    ("Where did you leave my keys?", "¿Dónde dejaste mis llaves?"),
+    ("Nobody sings in the morning.", "Nadie canta por la mañana."),
+    ("We ate 12 oranges and 3 pears!", "¡Comimos 12 naranjas y 3 peras!"),
+    ("She reads the old letters again.", "Ella lee otra vez las cartas viejas."),
+    ("The children run to the garden.", "Los niños corren al jardín."),
+    ("I don't drink coffee at night.", "No bebo café por la noche."),
+    ("The train leaves at 7:45.", "El tren sale a las 7:45."),
+]
+
+
+@pytest.fixture(scope="session")
+def run_dir(tmp_path_factory) -> Path:
+    """A run folder, `toy`, as `translator train` leaves it; its weights are random.
+
+    It is shared: copy it before a change.
+    """
+    import numpy as np
+
+    from translator.checkpoints import (
+        BEST_NAME,
+        CONFIG_NAME,
+        LAST_NAME,
+        TOKENIZER_NAME,
+        save_state,
+        save_weights,
+    )
+    from translator.config import make_config, save_config
+    from translator.model import build_model
+    from translator.tokenizer import EOS_ID, Tokenizer
+
+    sizes = {"embedding_dim": 12, "encoder_units": 8, "decoder_units": 16}
+    data = {"corpus": ("toy.en", "toy.es")}
+    languages = {"source_language": "en", "target_language": "es"}
+    config = make_config(
+        "tiny", options=sizes | data | languages | {"beam_size": 3, "epochs": 2}
+    )
+    tokenizer = Tokenizer.train([text for pair in _PAIRS for text in pair], 350)
+    model = build_model(config.model, tokenizer.vocabulary_size)
+    # No global seed: that would destroy the tokenizers of TensorFlow Text.
+    rng = np.random.default_rng(1)
+    for variable in model.weights:
+        variable.assign(rng.normal(scale=0.5, size=variable.shape))
+    bias = model.output_embedding.output_bias
+    bias.assign(bias.numpy() + 3 * (np.arange(bias.shape[0]) == EOS_ID))
+
+    path = tmp_path_factory.mktemp("runs") / "toy"
+    save_weights(model, path / BEST_NAME)
+    save_state(path / LAST_NAME, model.weights, {"step": 3})
+    tokenizer.save(path / TOKENIZER_NAME)
+    save_config(
+        config,
+        path / CONFIG_NAME,
+        version="0.1.0",
+        tokenizer_sha256=tokenizer.checksum,
+        corpus_info={"name": "toy", "languages": ["en", "es"]},
+    )
+    (path / "README.md").write_text("# A toy\n", "utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def translator(run_dir):
+    """The translator of `run_dir`."""
+    from translator.inference import Translator
+
+    return Translator.load(run_dir)
