@@ -37,12 +37,19 @@ def _show_version(is_asked: bool) -> None:
 @app.callback()
 def main(
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Log what is done, on standard error.")
+        bool,
+        typer.Option(
+            "--verbose", help="Log what is done, on standard error.", metavar=""
+        ),
     ] = False,
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Version."
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Version.",
+            metavar="",
         ),
     ] = False,
 ) -> None:

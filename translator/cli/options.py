@@ -74,10 +74,12 @@ def _parameter(name: str, field: FieldInfo, section: str) -> inspect.Parameter:
     """Turns a field into a keyword parameter that typer reads as an option."""
     flag = "--" + name.replace("_", "-")
     is_switch = field.annotation is bool
+    notes = (_choices_text(field), _default_text(field), _bounds_text(field))
     option = typer.Option(
         f"{flag}/--no-{flag[2:]}" if is_switch else flag,
-        help=f"{field.description}{_default_text(field)}{_bounds_text(field)}",
+        help=" ".join(filter(None, (field.description, *notes))),
         show_default=False,
+        metavar=_metavar(field.annotation),
         rich_help_panel=f"{section.capitalize()} options",
     )
     return inspect.Parameter(
@@ -90,20 +92,34 @@ def _parameter(name: str, field: FieldInfo, section: str) -> inspect.Parameter:
 
 def _typer_type(annotation: Any) -> Any:
     """Returns what typer should parse, for a value that may be left out."""
-    if get_origin(annotation) is tuple:
-        return list[str] | None
+    return (list[str] if get_origin(annotation) is tuple else annotation) | None
+
+
+def _metavar(annotation: Any) -> str:
+    """Returns what stands for the value in the help; nothing for a switch.
+
+    Short: the longest one makes the column, at the cost of the names and the text.
+    """
+    if annotation is bool:
+        return ""
     if get_origin(annotation) is Literal:
-        return Annotated[annotation, None].__origin__ | None
-    return annotation | None
+        return "<name>"
+    return f"<{(get_args(annotation) or (annotation,))[0].__name__}>"
+
+
+def _choices_text(field: FieldInfo) -> str:
+    if get_origin(field.annotation) is not Literal:
+        return ""
+    return f"[one of: {', '.join(get_args(field.annotation))}]"
 
 
 def _default_text(field: FieldInfo) -> str:
     default = field.default
-    if default in ((), "", None, PydanticUndefined):
+    if default in ((), "", PydanticUndefined):
         return ""
     if isinstance(default, bool):
         default = "on" if default else "off"
-    return f" [default: {default}]"
+    return f"[default: {default}]"
 
 
 def _bounds_text(field: FieldInfo) -> str:
@@ -115,9 +131,4 @@ def _bounds_text(field: FieldInfo) -> str:
         for name, sign in signs.items()
         if getattr(bound, name, None) is not None
     ]
-    return f" [{', '.join(bounds)}]" if bounds else ""
-
-
-def choices_of(field: FieldInfo) -> tuple[str, ...]:
-    """Returns the values of a `Literal` field."""
-    return get_args(field.annotation)
+    return f"[{', '.join(bounds)}]" if bounds else ""

@@ -34,7 +34,9 @@ def train(
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Go on where the run folder's last checkpoint stands."
+            "--resume",
+            help="Go on where the run folder's last checkpoint stands.",
+            metavar="",
         ),
     ] = False,
 ) -> None:
@@ -47,7 +49,7 @@ def train(
     settings = make_config(preset, config, options)
     run_dir = output or _default_dir(settings, preset)
     if resume:
-        settings = _resumed(run_dir, settings, options)
+        settings = _resumed(run_dir, settings)
     else:
         _check_new(run_dir, settings)
     from translator.startup import import_tensorflow
@@ -84,20 +86,22 @@ def _check_new(run_dir: Path, settings: Config) -> None:
 _CHANGEABLE = ("epochs", "max_minutes", "patience", "validate_every")
 
 
-def _resumed(run_dir: Path, settings: Config, options: dict) -> Config:
-    """Returns a run's saved options, with the typed ones of how long it takes.
+def _resumed(run_dir: Path, settings: Config) -> Config:
+    """Returns a run's saved options, with the given ones of how long it takes.
+
+    Given are those of the preset, the file and the command line; not defaults.
 
     Raises:
-        UserError: Another option was typed with another value than the saved one.
+        UserError: Another option is given with another value than the saved one.
     """
     from translator.checkpoints import load_run_config
 
     saved, _ = load_run_config(run_dir)
-    sections = option_fields()
     changes = {}
-    for name in options:
-        section = sections[name][0]
+    for name, (section, _) in option_fields().items():
         before, after = (getattr(getattr(c, section), name) for c in (saved, settings))
+        if name not in getattr(settings, section).model_fields_set:
+            continue
         if name in _CHANGEABLE:
             changes[name] = after
         elif before != after:

@@ -35,7 +35,9 @@ def translate(
     ] = 1,
     scores: Annotated[
         bool,
-        typer.Option("--scores", help="Number the translations, with their scores."),
+        typer.Option(
+            "--scores", help="Number the translations, with their scores.", metavar=""
+        ),
     ] = False,
 ) -> None:
     """Translate standard input, line by line.
@@ -49,6 +51,10 @@ def translate(
 
     Example: echo "Where is the station?" | translator translate data/models/en-es
     """
+    if input and output and output.exists() and output.samefile(input):
+        raise UserError(
+            f"--output would overwrite {input} while it is read. Choose another file."
+        )
     with open_input(input) as source:
         from translator.startup import import_tensorflow
 
@@ -57,7 +63,8 @@ def translate(
 
         translator = load_translator(model)
         search = change_search(translator.search, options)
-        lines = decode_lines(source, str(input or "standard input"))
+        origin = str(input or "standard input")
+        lines = decode_lines(source, origin, translator.max_characters)
         is_waiting = input is None and sys.stdin.isatty()
         with open_output(output) as target:
             for chunk in _chunks(lines, 1 if is_waiting else _CHUNK_SIZE):
@@ -112,11 +119,13 @@ def open_output(path: Path | None) -> AbstractContextManager[TextIO]:
         raise UserError(f"cannot write {path}: {error.strerror}.") from None
 
 
-def decode_lines(lines: Iterable[bytes], origin: str) -> Iterator[tuple[int, str]]:
+def decode_lines(
+    lines: Iterable[bytes], origin: str, max_characters: int
+) -> Iterator[tuple[int, str]]:
     """Yields each line's number and its text, without the line end.
 
     Raises:
-        UserError: A line that is no UTF-8.
+        UserError: A line that is no UTF-8, or longer than `max_characters`.
     """
     for number, line in enumerate(lines, start=1):
         try:
@@ -127,7 +136,13 @@ def decode_lines(lines: Iterable[bytes], origin: str) -> Iterator[tuple[int, str
                 "example with iconv."
             ) from None
         # Other line ends inside of it, such as U+2028, stay one line.
-        yield number, " ".join(text.rstrip("\r\n").splitlines())
+        text = " ".join(text.rstrip("\r\n").splitlines())
+        if len(text) > max_characters:
+            raise UserError(
+                f"{origin}, line {number}: it has {len(text):,} characters; at most "
+                f"{max_characters:,} are accepted. Split it and try again."
+            )
+        yield number, text
 
 
 def _chunks(lines: Iterator, size: int) -> Iterator[list]:
