@@ -1,7 +1,7 @@
 """The gated recurrent unit: one time step, and a fast layer over a sequence.
 
 Shapes: B batch, T time steps, D input dim, U units. A recurrent loop reads one time
-step after another, so inside this module sequences are time-major, `(T, B, ...)`;
+step after the other, so inside this module sequences are time-major, `(T, B, ...)`;
 callers see `(B, T, ...)`.
 """
 
@@ -11,9 +11,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-# Input of the update gate on a masked step: sigmoid(HOLD) is exactly 1 in every float
-# type, and small enough for float16.
-HOLD = 1e4
+# Columns of the kernels and biases, in units: z update gate, r reset gate, h candidate.
+COLUMNS = {"zrh": (0, 3), "zr": (0, 2), "h": (2, 3)}
 
 
 class Gates(NamedTuple):
@@ -37,12 +36,12 @@ class GRUCell(keras.layers.Layer):
     """Advances the state of a gated recurrent unit by one time step.
 
     The four equations, with the reset gate applied after the recurrent product
-    (`reset_after=True`, the default; also cuDNN's, PyTorch's and Keras'):
+    (`reset_after=True`, the default here, in Keras, PyTorch and cuDNN):
 
-        z = sigmoid(W_z x + b_z + U_z h_prev + d_z)            update gate
-        r = sigmoid(W_r x + b_r + U_r h_prev + d_r)            reset gate
-        c = tanh(W_h x + b_h + r * (U_h h_prev + d_h))         candidate state
-        h = z * h_prev + (1 - z) * c                           new state
+        z = sigmoid(W_z x + b_z + U_z h_prev + d_z)        update gate
+        r = sigmoid(W_r x + b_r + U_r h_prev + d_r)        reset gate
+        c = tanh(W_h x + b_h + r * (U_h h_prev + d_h))     candidate state
+        h = z * h_prev + (1 - z) * c                       new state
 
     and before it (`reset_after=False`, the paper's and most textbooks'):
 
@@ -51,19 +50,61 @@ class GRUCell(keras.layers.Layer):
         c = tanh(W_h x + b_h + U_h (r * h_prev))
         h = z * h_prev + (1 - z) * c
 
-    x is the input, h_prev the state before and h the state after the step, which is
+    x is the input, h_prev the state before the step, h the state after it, which is
     also the output; W are the input kernels, U the recurrent kernels, b the input
     biases, d the recurrent biases; * multiplies elementwise.
 
-    Which way z points: here z is the share of the past that is kept, as in the
-    original paper, Keras, PyTorch and cuDNN. Chung et al. 2014 and many textbooks
-    exchange z and 1 - z: h = (1 - z) * h_prev + z * c. Because
+    Which way z points: here z is the share of the past that is kept, as in equation 7
+    of the paper, in Keras, PyTorch and cuDNN. Chung et al. 2014 and many textbooks
+    exchange z and 1 - z: h = (1 - z) * h_prev + z * c. Since
     1 - sigmoid(a) = sigmoid(-a), weights are converted between the two by negating
     W_z, U_z, b_z and d_z.
 
+    With `layer_normalization`, W x and U h (or U (r * h)) are normalised before the
+    biases are added, for each gate over its units, g being a trainable gain:
+
+        LN(a) = g * (a - mean(a)) / sqrt(variance(a) + 1e-5)
+
     Source: Cho et al. 2014, "Learning Phrase Representations using RNN
-    Encoder-Decoder for Statistical Machine Translation", section 2.3, equations 5 to
-    8 (`reset_after=False`).
+    Encoder-Decoder for Statistical Machine Translation", section 2.3, equations 5 to 8
+    (`reset_after=False`, no biases). Layer normalisation: Ba et al. 2016, "Layer
+    Normalization", section 3.1 and appendix, with one mean for each gate instead of
+    one for z and r together. Recurrent dropout: Gal and Ghahramani 2016, with the
+    state's own path, z * h_prev, left whole.
+
+    Args:
+        units: Width of the state, at least 1.
+        use_bias: Whether to add b and d.
+        reset_after: Which of the two conventions above.
+        layer_normalization: Whether to normalise the products.
+        dropout: Fraction of the inputs dropped in training, at least 0 and below 1.
+        recurrent_dropout: Fraction of h_prev dropped inside the recurrent products,
+            in training.
+        kernel_initializer: Of the input kernel, shape `(input_dim, 3 * units)`;
+            columns in the order z, r, h, as in Keras.
+        recurrent_initializer: Of the recurrent kernel, shape `(units, 3 * units)`.
+        bias_initializer: Of the bias: rows b and d, shape `(2, 3 * units)`, with
+            `reset_after`; else b alone, shape `(3 * units,)`.
+        seed: Of the dropout masks.
+
+    Call arguments:
+        inputs: float, shape `(batch_size, input_dim)`.
+        states: List of one state, float, shape `(batch_size, units)`.
+        training: Whether to drop. Each call draws its own dropout masks; `GRU` draws
+            one for all steps of a sequence.
+
+    Returns:
+        The output, shape `(batch_size, units)`, and the list of the new state, the
+        same tensor.
+
+    Raises:
+        ValueError: `units` is no positive integer, or a dropout is out of its range.
+
+    Example:
+        >>> cell = GRUCell(4)
+        >>> output, [state] = cell(ops.ones((2, 3)), cell.get_initial_state(2))
+        >>> state.shape
+        TensorShape([2, 4])
     """
 
     def __init__(
@@ -100,45 +141,37 @@ class GRUCell(keras.layers.Layer):
         self.output_size = units
 
     def build(self, inputs_shape):
+        width = 3 * self.units
         self.kernel = self.add_weight(
-            shape=(inputs_shape[-1], 3 * self.units),
-            initializer=self.kernel_initializer,
-            name="kernel",
+            (inputs_shape[-1], width), self.kernel_initializer, name="kernel"
         )
         self.recurrent_kernel = self.add_weight(
-            shape=(self.units, 3 * self.units),
-            initializer=self.recurrent_initializer,
-            name="recurrent_kernel",
+            (self.units, width), self.recurrent_initializer, name="recurrent_kernel"
         )
         self.bias = None
         if self.use_bias:
-            rows = (2,) if self.reset_after else ()
-            self.bias = self.add_weight(
-                shape=(*rows, 3 * self.units),
-                initializer=self.bias_initializer,
-                name="bias",
-            )
+            shape = (2, width) if self.reset_after else (width,)
+            self.bias = self.add_weight(shape, self.bias_initializer, name="bias")
         if self.layer_normalization:
-            self.input_gain = self.add_weight(
-                shape=(3 * self.units,), initializer="ones", name="input_gain"
-            )
+            self.input_gain = self.add_weight((width,), "ones", name="input_gain")
             self.recurrent_gain = self.add_weight(
-                shape=(3 * self.units,), initializer="ones", name="recurrent_gain"
+                (width,), "ones", name="recurrent_gain"
             )
 
     def call(self, inputs, states, training=False):
-        previous_state = states[0]
+        [previous_state] = states
+        recurrent_mask = None
         if training:
-            inputs = _apply(self.input_mask(inputs), inputs)
-        recurrent_mask = self.recurrent_mask(previous_state) if training else None
+            inputs = _multiply(inputs, self.input_mask(inputs))
+            recurrent_mask = self.recurrent_mask(previous_state)
         state = self.step(self.project(inputs), previous_state, recurrent_mask)
         return state, [state]
 
     def project(self, inputs):
-        """Multiplies inputs with the input kernel: the part that no state enters.
+        """Returns W x + b, the part of a step that no state enters.
 
         Args:
-            inputs: float, shape `(..., input_dim)`: a step or any number of them.
+            inputs: float, shape `(..., input_dim)`: one step or any number of them.
 
         Returns:
             float, shape `(..., 3 * units)`, in the order z, r, h.
@@ -161,8 +194,8 @@ class GRUCell(keras.layers.Layer):
         Returns:
             The new state, shape `(batch_size, units)`.
         """
-        z, _, candidate = self._gates(projected_inputs, state, recurrent_mask)
-        return z * state + (1 - z) * candidate
+        z, _, c = self._gates(projected_inputs, state, recurrent_mask)
+        return z * state + (1 - z) * c
 
     def gates(self, inputs, state):
         """Returns the `Gates` of one step, to look inside.
@@ -173,24 +206,36 @@ class GRUCell(keras.layers.Layer):
         """
         return self._gates(self.project(inputs), state)
 
-    def _gates(self, projected_inputs, state, recurrent_mask=None):
-        x_z, x_r, x_h = ops.split(projected_inputs, 3, axis=-1)  # (B, U) each
-        state = _apply(recurrent_mask, state)
-        if self.reset_after:
-            h_z, h_r, h_h = ops.split(self._recurrent_product(state, 0, 3), 3, axis=-1)
-        else:
-            h_z, h_r = ops.split(self._recurrent_product(state, 0, 2), 2, axis=-1)
-        z = ops.sigmoid(x_z + h_z)
-        r = ops.sigmoid(x_r + h_r)
-        if self.reset_after:
-            candidate = ops.tanh(x_h + r * h_h)
-        else:
-            candidate = ops.tanh(x_h + self._recurrent_product(r * state, 2, 3))
-        return Gates(z, r, candidate)
+    def recurrent_mask(self, state):
+        """Draws the factor of a state inside the recurrent products.
 
-    def _recurrent_product(self, state, first, last):
-        """U h + d for the gates number `first` up to `last`."""
-        columns = slice(first * self.units, last * self.units)
+        Returns:
+            float, as `state`; `None` without recurrent dropout.
+        """
+        return self._dropout_mask(state, self.recurrent_dropout)
+
+    def input_mask(self, inputs):
+        """Draws the factor of the inputs, `None` without dropout."""
+        return self._dropout_mask(inputs, self.dropout)
+
+    def _dropout_mask(self, factor_of, rate):
+        if not rate:
+            return None
+        ones = ops.ones_like(factor_of)
+        return keras.random.dropout(ones, rate, seed=self.seed_generator)
+
+    def _gates(self, projected_inputs, state, recurrent_mask=None):
+        *gates, _ = _gate_equations(
+            projected_inputs,
+            _multiply(state, recurrent_mask),
+            self._recurrent_product,
+            self.reset_after,
+        )
+        return Gates(*gates)
+
+    def _recurrent_product(self, state, gates):
+        """U h + d for some of the gates, a key of `COLUMNS`."""
+        columns = slice(*(self.units * column for column in COLUMNS[gates]))
         product = ops.matmul(state, self.recurrent_kernel[:, columns])
         if self.layer_normalization:
             product = self._normalize(product, self.recurrent_gain[columns])
@@ -199,29 +244,16 @@ class GRUCell(keras.layers.Layer):
         return product + self.bias[1, columns]
 
     def _normalize(self, products, gain):
-        """Normalises the units of each gate to mean 0 and variance 1, then scales."""
         shape = ops.shape(products)
-        gates = ops.reshape(products, (*shape[:-1], -1, self.units))
-        gates = ops.layer_normalization(gates, axis=-1, epsilon=1e-5)
-        return ops.reshape(gates, shape) * gain
-
-    def input_mask(self, inputs):
-        """Draws a dropout factor for inputs of a shape, `None` without dropout."""
-        return self._dropout_mask(inputs, self.dropout)
-
-    def recurrent_mask(self, state):
-        """Draws a dropout factor for a state, `None` without recurrent dropout."""
-        return self._dropout_mask(state, self.recurrent_dropout)
-
-    def _dropout_mask(self, like, rate):
-        if not rate:
-            return None
-        return keras.random.dropout(ops.ones_like(like), rate, seed=self.seed_generator)
+        products = ops.reshape(products, (*shape[:-1], -1, self.units))  # each gate
+        normalized = ops.layer_normalization(products, axis=-1, epsilon=1e-5)
+        return ops.reshape(normalized, shape) * gain
 
     def get_initial_state(self, batch_size=None):
         return [ops.zeros((batch_size, self.units), dtype=self.compute_dtype)]
 
     def get_config(self):
+        serialize = keras.initializers.serialize
         return super().get_config() | {
             "units": self.units,
             "use_bias": self.use_bias,
@@ -229,18 +261,63 @@ class GRUCell(keras.layers.Layer):
             "layer_normalization": self.layer_normalization,
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "recurrent_initializer": keras.initializers.serialize(
-                self.recurrent_initializer
-            ),
-            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_initializer": serialize(self.kernel_initializer),
+            "recurrent_initializer": serialize(self.recurrent_initializer),
+            "bias_initializer": serialize(self.bias_initializer),
             "seed": self.seed,
         }
 
 
 @keras.saving.register_keras_serializable(package="translator")
 class GRU(keras.layers.RNN):
-    """Runs a `GRUCell` over a sequence."""
+    """Runs a `GRUCell` over a sequence: equal to looping over the cell, but faster.
+
+    The input products of all steps are one large product before the loop, and the
+    gradients of all kernels one large product each after it; only the recurrent
+    product stays inside (`_recur`). With layer normalisation the loop is differentiated
+    automatically instead.
+
+    A masked step keeps the state. Its output repeats the output before it (zero where
+    there is none), or is zero with `zero_output_for_mask`, as in `keras.layers.GRU`.
+    Padding must be finite, and changes neither the outputs at real steps nor the state.
+
+    The gradient is exact, and can be taken once: second derivatives are not supported.
+
+    Args:
+        units: Width of the state, at least 1.
+        use_bias, reset_after, layer_normalization, dropout, recurrent_dropout,
+            kernel_initializer, recurrent_initializer, bias_initializer, seed: See
+            `GRUCell`. One dropout mask is drawn for all steps of a sequence.
+        return_sequences: Whether to return the outputs of all steps or the last one.
+        return_state: Whether to return the final state, too.
+        go_backwards: Whether to read from the last step to the first; the outputs
+            come in the order of reading.
+        stateful: Whether a batch starts from the state that the last one left.
+        zero_output_for_mask: Whether masked steps put out zeros. Only
+            `keras.layers.Bidirectional` sets it in its layers, by itself.
+
+    Call arguments:
+        sequences: float, shape `(batch_size, time_steps, input_dim)`.
+        initial_state: float, shape `(batch_size, units)`, or a list of it; `None` is
+            zero.
+        mask: bool, shape `(batch_size, time_steps)`, `True` = real step; `None` if all
+            are.
+        training: Whether to drop.
+
+    Returns:
+        The output, shape `(batch_size, units)`, or with `return_sequences`
+        `(batch_size, time_steps, units)`; with `return_state` also the final state,
+        shape `(batch_size, units)`.
+
+    Raises:
+        ValueError: As `GRUCell`; or the sequences are not of rank 3.
+
+    Example:
+        >>> layer = GRU(4, return_sequences=True, return_state=True)
+        >>> outputs, state = layer(ops.ones((2, 5, 3)))
+        >>> outputs.shape
+        TensorShape([2, 5, 4])
+    """
 
     def __init__(
         self,
@@ -292,46 +369,67 @@ class GRU(keras.layers.RNN):
         return self.cell.units
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        """Replaces Keras' loop over the cell; equal to it, and faster."""
+        """Overrides the loop of `keras.layers.RNN`.
+
+        Returns:
+            The last output, the outputs in the order of reading, the final states.
+        """
         cell = self.cell
         [state] = initial_state
         recurrent_mask = None
         if training:
-            # One mask for all steps of a sequence.
-            sequences = _apply(cell.input_mask(sequences[:, :1]), sequences)
+            sequences = _multiply(sequences, cell.input_mask(sequences[:, :1]))
             recurrent_mask = cell.recurrent_mask(state)
         projected = cell.project(tf.transpose(sequences, [1, 0, 2]))  # (T, B, 3U)
         if mask is not None:
-            mask = tf.transpose(tf.cast(mask, tf.bool))[:, :, None]  # (T, B, 1)
-            projected = _hold_masked(projected, mask, self.units)
-        outputs, final_state = self._loop(projected, state, recurrent_mask)
+            mask = self._in_reading_order(mask)  # (T, B, 1)
+        loop = self._loop_over_cell if cell.layer_normalization else self._fast_loop
+        outputs, state = loop(projected, state, mask, recurrent_mask)  # (T, B, U)
+        last_output = state
         if mask is not None:
-            outputs = self._hide_masked(outputs, mask)
+            shown = self._shown(mask)
+            outputs = tf.where(shown, outputs, tf.zeros([], outputs.dtype))
+            last_output = tf.where(shown[-1], state, tf.zeros([], state.dtype))
+        return last_output, tf.transpose(outputs, [1, 0, 2]), [state]
 
-        return outputs[-1], tf.transpose(outputs, [1, 0, 2]), [final_state]
+    def _in_reading_order(self, mask):
+        mask = tf.transpose(tf.cast(mask, tf.bool))[:, :, None]
+        return tf.reverse(mask, [0]) if self.go_backwards else mask
 
-    def _loop(self, projected, state, recurrent_mask):
+    def _shown(self, mask):
+        """Where the output is the state: at real steps and, by default, after one."""
+        if self.zero_output_for_mask:
+            return mask
+        return tf.cumsum(tf.cast(mask, tf.int32)) > 0
+
+    def _loop_over_cell(self, projected, state, mask, recurrent_mask):
+        """Calls `cell.step` for each step, differentiated automatically."""
         num_steps = tf.shape(projected)[0]
+        # One place more than steps: an array of no known shape needs an element.
         states = tf.TensorArray(state.dtype, num_steps + 1, element_shape=state.shape)
-        states = states.write(0, state)
 
         def advance(index, state, states):
             position = num_steps - 1 - index if self.go_backwards else index
-            state = self.cell.step(projected[position], state, recurrent_mask)
-            return index + 1, state, states.write(index + 1, state)
+            new_state = self.cell.step(projected[position], state, recurrent_mask)
+            if mask is not None:
+                new_state = tf.where(mask[index], new_state, state)
+            return index + 1, new_state, states.write(index + 1, new_state)
 
         _, state, states = tf.while_loop(
-            lambda index, *_: index < num_steps, advance, (0, state, states)
+            lambda index, *_: index < num_steps,
+            advance,
+            (0, state, states.write(0, state)),
         )
-        return states.stack()[1:], state  # (T, B, U), (B, U)
+        return states.stack()[1:], state
 
-    def _hide_masked(self, outputs, mask):
-        """Zeroes the outputs that Keras zeroes; the others repeat what came before."""
-        if self.go_backwards:
-            mask = tf.reverse(mask, [0])
-        if not self.zero_output_for_mask:  # then only those before the first real step
-            mask = tf.cumsum(tf.cast(mask, tf.int32)) > 0
-        return tf.where(mask, outputs, tf.zeros([], outputs.dtype))
+    def _fast_loop(self, projected, state, mask, recurrent_mask):
+        cell = self.cell
+        kernel = tf.convert_to_tensor(cell.recurrent_kernel)
+        bias = tf.zeros([3 * cell.units], kernel.dtype)
+        if cell.use_bias and cell.reset_after:
+            bias = tf.convert_to_tensor(cell.bias)[1]
+        loop = _Loop(cell.reset_after, self.go_backwards, mask, recurrent_mask)
+        return loop(projected, state, kernel, bias)
 
     def get_config(self):
         config = self.cell.get_config() | super().get_config()
@@ -342,27 +440,233 @@ class GRU(keras.layers.RNN):
         return cls(**config)
 
 
-def _hold_masked(projected, mask, units):
-    """Makes the masked steps keep their state: their update gate becomes 1."""
-    x_z, x_rest = tf.split(projected, [units, 2 * units], axis=-1)
-    x_z = tf.where(mask, x_z, tf.constant(HOLD, x_z.dtype))
-    return tf.concat([x_z, x_rest], axis=-1)
+def _gate_equations(projected_inputs, state, recurrent_product, reset_after):
+    """The equations of `GRUCell` up to the candidate state.
+
+    Args:
+        projected_inputs: W x + b, shape `(batch_size, 3 * units)`.
+        state: h_prev as the recurrent products see it, shape `(batch_size, units)`.
+        recurrent_product: Function of a state and a key of `COLUMNS`: U h + d.
+        reset_after: Which of the conventions.
+
+    Returns:
+        z, r, c, and the past that r is multiplied with, each `(batch_size, units)`.
+    """
+    x_z, x_r, x_h = ops.split(projected_inputs, 3, axis=-1)
+    if reset_after:
+        h_z, h_r, past = ops.split(recurrent_product(state, "zrh"), 3, axis=-1)
+    else:
+        h_z, h_r = ops.split(recurrent_product(state, "zr"), 2, axis=-1)
+        past = state
+    z = ops.sigmoid(x_z + h_z)
+    r = ops.sigmoid(x_r + h_r)
+    seen = r * past
+    c = ops.tanh(x_h + (seen if reset_after else recurrent_product(seen, "h")))
+    return z, r, c, past
 
 
-def _apply(factor, inputs):
+def _gate_gradients(d_state, state, gates, transposed_product, reset_after):
+    """The chain rule through one step.
+
+    Args:
+        d_state: Gradient of the loss by h, shape `(batch_size, units)`.
+        state: h_prev.
+        gates: What `_gate_equations` returned.
+        transposed_product: Function of a gradient and a key of `COLUMNS`: the product
+            with the transposed recurrent kernel.
+        reset_after: Which of the conventions.
+
+    Returns:
+        Gradients by W x + b and by U h + d, each `(batch_size, 3 * units)`, and by the
+        state that the recurrent products saw, `(batch_size, units)`.
+    """
+    z, r, c, past = gates
+    # Of the sums that enter sigmoid and tanh.
+    d_z = d_state * (state - c) * z * (1 - z)
+    d_h = d_state * (1 - z) * (1 - c * c)
+    d_seen = d_h if reset_after else transposed_product(d_h, "h")
+    d_past = d_seen * r
+    d_r = d_past * past * (1 - r)
+    d_projected = tf.concat([d_z, d_r, d_h], axis=-1)
+    if reset_after:
+        d_product = tf.concat([d_z, d_r, d_past], axis=-1)
+        return d_projected, d_product, transposed_product(d_product, "zrh")
+    d_zr = tf.concat([d_z, d_r], axis=-1)
+    return d_projected, d_projected, d_past + transposed_product(d_zr, "zr")
+
+
+class _Loop:
+    """Runs a GRU over projected inputs, with a gradient of our own.
+
+    Automatic differentiation adds up the gradient of the recurrent kernel in the
+    backward loop, one small product a step. Here the backward loop carries the gradient
+    of the state alone and stores those of the gates; the gradient of the kernel is one
+    large product after it.
+
+    A masked step is one whose update gate is 1: the state stays, and all gradients but
+    its own are zero, so that the backward loop needs no mask.
+
+    Steps are numbered in the order of reading: with `go_backwards`, index 0 is the last
+    position of the inputs.
+
+    Args:
+        reset_after: Which of the conventions of `GRUCell`.
+        go_backwards: Whether to read from the last position to the first.
+        mask: bool, shape `(time_steps, batch_size, 1)`, in the order of reading, `True`
+            = real step; or `None`.
+        recurrent_mask: Dropout factor, shape `(batch_size, units)`; or `None`.
+
+    Call arguments:
+        projected: W x + b of all steps, shape `(time_steps, batch_size, 3 * units)`.
+        state: The initial state, shape `(batch_size, units)`.
+        kernel: The recurrent kernel, shape `(units, 3 * units)`.
+        bias: The recurrent bias, shape `(3 * units,)`; zero without `reset_after`.
+
+    Returns:
+        The states after each step, in the order of reading, shape `(time_steps,
+        batch_size, units)`, and the last of them.
+    """
+
+    def __init__(self, reset_after, go_backwards, mask=None, recurrent_mask=None):
+        self.reset_after = reset_after
+        self.go_backwards = go_backwards
+        self.mask = mask
+        self.recurrent_mask = recurrent_mask
+
+    def __call__(self, projected, state, kernel, bias):
+        @tf.custom_gradient
+        def run(projected, state, kernel, bias):
+            states, gates = self.forward(projected, state, kernel, bias)
+
+            def gradient(d_outputs, d_final_state):
+                return self.backward(d_outputs, d_final_state, states, gates, kernel)
+
+            return (states[1:], states[-1]), gradient
+
+        return run(projected, state, kernel, bias)
+
+    def forward(self, projected, state, kernel, bias):
+        """Returns the states, the initial one first, and arrays of what made them."""
+        num_steps = tf.shape(projected)[0]
+        kernels = self._columns(kernel)
+
+        def recurrent_product(state, gates):
+            product = tf.matmul(state, kernels[gates])
+            return tf.nn.bias_add(product, bias) if self.reset_after else product
+
+        def advance(index, state, states, saved):
+            z, r, c, past = _gate_equations(
+                projected[self._position(index, num_steps)],
+                _multiply(state, self.recurrent_mask),
+                recurrent_product,
+                self.reset_after,
+            )
+            if self.mask is not None:
+                z = tf.maximum(z, tf.cast(~self.mask[index], z.dtype))
+            state = z * state + (1 - z) * c
+            saved = _write(saved, index, (z, r, c, past))
+            return index + 1, state, states.write(index + 1, state), saved
+
+        states = _array(num_steps + 1, state).write(0, state)
+        saved = tuple(_array(num_steps, state) for _ in range(4))
+        _, _, states, saved = tf.while_loop(
+            lambda index, *_: index < num_steps, advance, (0, state, states, saved)
+        )
+        return states.stack(), saved
+
+    def backward(self, d_outputs, d_state, states, gates, kernel):
+        """Returns the gradients by projected inputs, state, kernel and bias."""
+        num_steps = tf.shape(d_outputs)[0]
+        transposed = {  # once: products with transpose_b=True take longer
+            key: tf.transpose(columns) for key, columns in self._columns(kernel).items()
+        }
+
+        def transposed_product(gradient, gates):
+            return tf.matmul(gradient, transposed[gates])
+
+        def retreat(index, d_state, d_projected, d_products):
+            d_state += d_outputs[index]
+            gates_now = tuple(array.read(index) for array in gates)
+            d_inputs, d_product, d_seen_state = _gate_gradients(
+                d_state, states[index], gates_now, transposed_product, self.reset_after
+            )
+            update_gate, *_ = gates_now
+            d_state = d_state * update_gate
+            d_state += _multiply(d_seen_state, self.recurrent_mask)
+            position = self._position(index, num_steps)
+            d_projected = d_projected.write(position, d_inputs)
+            return index - 1, d_state, d_projected, d_products.write(index, d_product)
+
+        arrays = (_array(num_steps, d_state, 3) for _ in range(2))
+        _, d_state, d_projected, d_products = tf.while_loop(
+            lambda index, *_: index >= 0, retreat, (num_steps - 1, d_state, *arrays)
+        )
+        d_products = _rows(d_products.stack())  # (T * B, 3U)
+        d_kernel = self._kernel_gradient(states[:-1], gates, d_products)
+        return d_projected.stack(), d_state, d_kernel, tf.reduce_sum(d_products, axis=0)
+
+    def _kernel_gradient(self, states, gates, d_products):
+        """Sums the outer products of all steps: one matrix product, or two."""
+        seen = _rows(_multiply(states, self.recurrent_mask))  # (T * B, U)
+        if self.reset_after:
+            return tf.matmul(seen, d_products, transpose_a=True)
+        _, reset_gates, _, pasts = gates
+        reset_seen = _rows(reset_gates.stack() * pasts.stack())
+        d_zr, d_h = tf.split(d_products, [2 * seen.shape[-1], -1], axis=-1)
+        d_kernels = (
+            tf.matmul(seen, d_zr, transpose_a=True),
+            tf.matmul(reset_seen, d_h, transpose_a=True),
+        )
+        return tf.concat(d_kernels, axis=-1)
+
+    def _columns(self, kernel):
+        """Cuts the kernel for the products of a step, once for all steps."""
+        units = kernel.shape[0]
+        return {
+            gates: kernel[:, first * units : last * units]
+            for gates, (first, last) in COLUMNS.items()
+            if (gates == "zrh") == self.reset_after
+        }
+
+    def _position(self, index, num_steps):
+        return num_steps - 1 - index if self.go_backwards else index
+
+
+def _array(size, state, num_gates=1):
+    """An array of `size` tensors of the state's shape, or of so many side by side."""
+    batch_size, units = state.shape
+    return tf.TensorArray(
+        state.dtype,
+        size,
+        element_shape=[batch_size, num_gates * units],
+        clear_after_read=False,
+    )
+
+
+def _write(arrays, index, values):
+    return tuple(
+        array.write(index, value) for array, value in zip(arrays, values, strict=True)
+    )
+
+
+def _rows(inputs):
+    return tf.reshape(inputs, [-1, inputs.shape[-1]])
+
+
+def _multiply(inputs, factor):
     return inputs if factor is None else inputs * factor
 
 
 def _check_units(units):
-    if not isinstance(units, int) or units < 1:
+    if not isinstance(units, int) or isinstance(units, bool) or units < 1:
         raise ValueError(
-            f"units must be a positive integer. Received: units={units!r}."
+            f"units must be an integer of at least 1. Received: units={units!r}."
         )
 
 
 def _check_fraction(name, value):
     if not 0 <= value < 1:
         raise ValueError(
-            f"{name} must be at least 0 and below 1, the fraction to drop. "
+            f"{name} is the fraction to drop, at least 0 and below 1. "
             f"Received: {name}={value!r}."
         )
