@@ -1,0 +1,81 @@
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import start_server
+
+SERVE = Path(__file__).parents[2] / "serve.py"
+
+
+def run_serve(*arguments):
+    return subprocess.run(
+        [sys.executable, str(SERVE), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def busy_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_a_missing_model_is_one_line_that_says_what_to_do(tmp_path):
+    """Mistake: a traceback, or loading frameworks before looking."""
+    result = run_serve(tmp_path / "no")
+    assert result.returncode == 2
+    [line] = result.stderr.splitlines()
+    assert line.startswith(f"error: there is no model in {tmp_path / 'no'}.")
+    assert "translator train" in line
+    assert result.stdout == ""
+
+
+def test_a_folder_without_a_model_is_one_line(tmp_path):
+    """Mistake: the log of a framework around the one line."""
+    result = run_serve(tmp_path)
+    assert result.returncode == 2
+    [line] = result.stderr.splitlines()
+    assert line.startswith("error: ") and str(tmp_path) in line
+
+
+def test_a_port_in_use_is_one_line(tmp_path, busy_port):
+    """Mistake: another port than the one asked for."""
+    result = run_serve(tmp_path, "--port", busy_port)
+    assert result.returncode == 2
+    assert result.stderr == (
+        f"error: port {busy_port} is in use. Choose another with --port.\n"
+    )
+
+
+def test_a_host_that_is_not_ours_is_one_line(tmp_path):
+    """Mistake: waiting for a server that cannot start."""
+    result = run_serve(tmp_path, "--host", "192.0.2.1")
+    assert result.returncode == 2
+    [line] = result.stderr.splitlines()
+    assert line.startswith("error: cannot listen on 192.0.2.1")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_one_line_with_the_address_and_a_clean_end(number):
+    """Mistake: a log line more, or a traceback of KeyboardInterrupt."""
+    process = start_server()
+    line = process.stdout.readline()
+    assert line.startswith("English to Spanish at http://127.0.0.1:")
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_the_next_port_when_none_was_asked_for(server):
+    """Mistake: giving up when somebody else has the usual port."""
+    process = start_server()
+    line = process.stdout.readline()
+    process.terminate()
+    process.communicate(timeout=60)
+    assert line.startswith("English to Spanish at http://127.0.0.1:")
+    assert server not in line
