@@ -25,12 +25,17 @@ from translator.inference import (
     blank_translation,
     search_translations,
 )
-from translator.text import NORMALIZATION_RULES
-from translator.tokenizer import EOS_ID, PAD_ID
+from translator.startup import silent_stderr
+from translator.text import NORMALIZATION_RULES, normalize_text
+from translator.tokenizer import EOS_ID, PAD_ID, UNK_ID
 
 # Facts for `SavedModelTranslator`; TensorFlow passes over the folder.
 _FACTS_NAME = "assets.extra/translator.json"
 _NBEST = "translate_nbest"
+# Sentences searched together by `SavedModelTranslator`.
+_BATCH_SIZE = 64
+# What a damaged folder can raise, wherever the damage is.
+_LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, tf.errors.OpError)
 
 
 def _import_tensorflow_text():
@@ -57,9 +62,10 @@ class ServingModule(tf.Module):
         self._text = _import_tensorflow_text()
         self.model = translator.model
         self.search = translator.search
-        self.tokenizer = self._text.SentencepieceTokenizer(
-            translator.tokenizer.model_bytes, out_type=tf.int32, add_eos=True
-        )
+        with silent_stderr():  # "use identity normalization"
+            self.tokenizer = self._text.SentencepieceTokenizer(
+                translator.tokenizer.model_bytes, out_type=tf.int32, add_eos=True
+            )
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
     def translate(self, text):
@@ -94,7 +100,9 @@ class ServingModule(tf.Module):
         text = self._normalize(text)
         source_ids = self.tokenizer.tokenize(text).to_tensor(PAD_ID)  # (B, S)
         found = search_translations(self.model, source_ids, self.search)
-        is_word = (found.ids != PAD_ID) & (found.ids != EOS_ID)
+        is_word = tf.reduce_all(
+            found.ids[..., None] != [PAD_ID, UNK_ID, EOS_ID], axis=-1
+        )  # BOS is never chosen
         words = tf.ragged.boolean_mask(found.ids, is_word)
         translations = self._normalize(
             self.tokenizer.detokenize(words.merge_dims(0, 1))
@@ -138,8 +146,8 @@ def export_saved_model(translator: Translator, path: str | Path) -> None:
         UserError: The folder is not empty, or tensorflow-text is not installed.
     """
     path = Path(path)
-    if path.exists() and any(path.iterdir()):
-        raise UserError(f"{path} is not empty. Choose another folder.")
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"{path} is not an empty folder. Choose another one.")
     module = ServingModule(translator)
     temporary = path.with_name(f".{path.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -151,6 +159,8 @@ def export_saved_model(translator: Translator, path: str | Path) -> None:
                 "serving_default": module.translate,
                 _NBEST: module.translate_nbest,
             },
+            # The gradients of our layers are for training.
+            options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
         )
         _write_facts(translator, temporary / _FACTS_NAME)
         if path.exists():
@@ -204,9 +214,11 @@ class SavedModelTranslator(TextTranslator):
         _import_tensorflow_text()
         try:
             facts = json.loads((path / _FACTS_NAME).read_text("utf-8"))
-            return cls(tf.saved_model.load(str(path)), facts)
-        except (OSError, ValueError, KeyError, IndexError, tf.errors.OpError) as error:
-            first_line = str(error).strip().splitlines()[0]
+            with silent_stderr():
+                saved_model = tf.saved_model.load(str(path))
+            return cls(saved_model, facts)
+        except _LOAD_ERRORS as error:
+            first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(
                 f"{path} cannot be loaded as a SavedModel of `translator export`: "
                 f"{first_line}."
@@ -230,14 +242,20 @@ class SavedModelTranslator(TextTranslator):
                 "others, or load the run folder."
             )
         self.check_num_hypotheses(num_hypotheses, self.search)
-        if not sentences:
-            return []
-        outputs = self._signature(text=tf.constant(list(sentences)))
-        outputs = {name: value.numpy() for name, value in outputs.items()}
-        return [
-            _sentence_translation(sentence, outputs, row, num_hypotheses)
-            for row, sentence in enumerate(sentences)
-        ]
+        results = [blank_translation(sentence) for sentence in sentences]
+        # By length, so that there is little padding.
+        order = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
+        for start in range(0, len(order), _BATCH_SIZE):
+            indices = order[start : start + _BATCH_SIZE]
+            # A lone surrogate in a string would stop TensorFlow.
+            batch = [normalize_text(sentences[index]) for index in indices]
+            outputs = self._signature(text=tf.constant(batch))
+            outputs = {name: value.numpy() for name, value in outputs.items()}
+            for row, index in enumerate(indices):
+                results[index] = _sentence_translation(
+                    sentences[index], outputs, row, num_hypotheses
+                )
+        return results
 
 
 def load_translator(path: str | Path) -> TextTranslator:

@@ -21,7 +21,7 @@ def import_tensorflow() -> None:
 
         return
     os.environ[_LEVEL] = "3"
-    with _silent_stderr():
+    with silent_stderr():
         import tensorflow
 
         # The CUDA libraries are looked for, and missed aloud, at the first question.
@@ -29,8 +29,8 @@ def import_tensorflow() -> None:
 
 
 @contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Points file descriptor 2 at nothing for a while."""
+def silent_stderr() -> Iterator[None]:
+    """Points file descriptor 2 at nothing for a while: C++ code logs there."""
     sys.stderr.flush()
     saved = os.dup(2)
     nothing = os.open(os.devnull, os.O_WRONLY)

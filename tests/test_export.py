@@ -1,0 +1,254 @@
+"""The SavedModel: text in and text out, without this package."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow_text", reason="no tensorflow-text on this platform")
+import keras
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from translator.errors import UserError
+from translator.export import (
+    SavedModelTranslator,
+    export_saved_model,
+    load_translator,
+)
+from translator.inference import Translator
+
+SENTENCES = ["The red house.", "Where did you leave my keys?", "Nobody"]
+HARD_SENTENCES = [
+    "Ca\u0301rlos\u00a0cantó; el nin\u0303o,\u202ftambién.",
+    "👩‍👩‍👧 👋🏽!",
+    "He wrote </s> and <s>, <pad>, ▁ and ⁇.",
+    "\ttwo\u3000 spaces\u200b \ufeffand\u2028lines\x00 ",
+    "Привет, 世界 مرحبا",
+    "7" * 60,
+    "",
+    " \t\u00a0",
+]
+
+
+@pytest.fixture(scope="module")
+def saved_model_dir(translator, tmp_path_factory):
+    """The exported `translator`, in a folder that was there and empty."""
+    path = tmp_path_factory.mktemp("exports")
+    export_saved_model(translator, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def loaded(saved_model_dir):
+    return SavedModelTranslator.load(saved_model_dir)
+
+
+# Reads batches of hexadecimal bytes; writes translations alike, and scores.
+PROGRAM = """
+import json, sys
+sys.modules["translator"] = None  # Whoever imports it gets an ImportError.
+import tensorflow as tf
+import tensorflow_text
+model = tf.saved_model.load(sys.argv[1])
+answers = []
+for batch in json.load(sys.stdin):
+    text = tf.constant([bytes.fromhex(text) for text in batch], tf.string)
+    outputs = model.signatures["serving_default"](text=text)
+    translations = [text.hex() for text in outputs["translation"].numpy()]
+    answers.append([translations, outputs["score"].numpy().tolist()])
+json.dump(answers, sys.stdout)
+"""
+
+
+@pytest.fixture(scope="module")
+def answers_of_another_process(saved_model_dir, tmp_path_factory):
+    """Answers to a batch of one, of three, of none, and of hard bytes."""
+    batches = [
+        [text.encode() for text in batch]
+        for batch in (SENTENCES[:1], SENTENCES, [], HARD_SENTENCES)
+    ]
+    batches.append([b"caf\xe9 \xff"])
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(saved_model_dir)],
+        input=json.dumps([[text.hex() for text in batch] for batch in batches]),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path_factory.mktemp("elsewhere"),
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return [
+        ([bytes.fromhex(text).decode() for text in translations], scores)
+        for translations, scores in json.loads(result.stdout)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("number", "sentences"),
+    [
+        (0, SENTENCES[:1]),
+        (1, SENTENCES),
+        (2, []),
+        (3, HARD_SENTENCES),
+        (4, ["caf\ufffd \ufffd"]),
+    ],
+    ids=["one", "three", "none", "hard", "no_utf8"],
+)
+def test_another_process_without_our_package(
+    translator, answers_of_another_process, number, sentences
+):
+    """Catches: a fixed batch size, a custom class, a tokenizer left behind; a
+    normalisation that differs from Python's."""
+    translations, scores = answers_of_another_process[number]
+    expected = [s.hypotheses[0] for s in translator.translate_sentences(sentences)]
+    assert translations == [hypothesis.text for hypothesis in expected]
+    expected_scores = [hypothesis.score for hypothesis in expected]
+    np.testing.assert_allclose(scores, expected_scores, atol=1e-4)
+
+
+def assert_same(ours, theirs):
+    """Two `SentenceTranslation`s are the same, in all their parts."""
+    assert ours.source_text == theirs.source_text
+    assert ours.source_tokens == theirs.source_tokens
+    for our, their in zip(ours.hypotheses, theirs.hypotheses, strict=True):
+        assert (our.text, our.tokens) == (their.text, their.tokens)
+        assert our.is_finished == their.is_finished
+        assert our.score == pytest.approx(their.score, abs=1e-4)
+        assert our.log_prob == pytest.approx(their.log_prob, abs=1e-3)
+        np.testing.assert_allclose(
+            our.attention_weights, their.attention_weights, atol=1e-4
+        )
+
+
+def test_it_stands_in_for_the_translator(translator, loaded):
+    """Catches: padding taken for tokens, ranks or rows mixed up."""
+    texts = ["The red house. Nobody sings!\n\n  I don't. ", "", "\ud800 Where?"]
+    for ours, theirs in zip(
+        loaded.translate(texts, num_hypotheses=3),
+        translator.translate(texts, num_hypotheses=3),
+        strict=True,
+    ):
+        assert ours.text == theirs.text
+        for our, their in zip(ours.sentences, theirs.sentences, strict=True):
+            assert_same(our, their)
+    for name in ("name", "source_language", "target_language", "card", "search"):
+        assert getattr(loaded, name) == getattr(translator, name)
+    assert loaded.is_search_fixed and not translator.is_search_fixed
+
+
+def test_many_sentences_keep_their_order(translator, loaded, monkeypatch):
+    """Catches: answers in the order of length; a last batch that is lost."""
+    monkeypatch.setattr("translator.export._BATCH_SIZE", 2)
+    sentences = ["Nobody sings in the morning.", "", "We", "The train leaves.", "I do"]
+    for ours, theirs in zip(
+        loaded.translate_sentences(sentences),
+        translator.translate_sentences(sentences),
+        strict=True,
+    ):
+        assert_same(ours, theirs)
+    assert loaded.translate_sentences([]) == loaded.translate([]) == []
+
+
+def test_a_seed_set_later_does_no_harm(loaded):
+    """Catches: a tokenizer of the session, which a new seed destroys."""
+    before = loaded.translate(SENTENCES)
+    keras.utils.set_random_seed(3)
+    after = loaded.translate(SENTENCES)
+    assert [t.text for t in after] == [t.text for t in before]
+
+
+def error_of(call, *arguments, **options):
+    """The one line that the user gets to see."""
+    with pytest.raises(UserError) as caught:
+        call(*arguments, **options)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_other_search_options_are_refused(loaded):
+    """Catches: options that are dropped in silence."""
+    other = loaded.search.model_copy(update={"beam_size": 2})
+    assert "beam_size=2" in error_of(loaded.translate, ["Hi"], search=other)
+    same = loaded.search.model_copy()
+    assert loaded.translate(["Hi"], search=same)[0].sentences
+    assert "Received: 4" in error_of(loaded.translate, ["Hi"], num_hypotheses=4)
+
+
+def test_nothing_is_overwritten(translator, tmp_path):
+    """Catches: somebody's files deleted; a file in the folder's place."""
+    (tmp_path / "mine.txt").write_text("mine")
+    assert "not an empty folder" in error_of(export_saved_model, translator, tmp_path)
+    path = tmp_path / "mine.txt"
+    assert "not an empty folder" in error_of(export_saved_model, translator, path)
+    assert path.read_text() == "mine"
+
+
+def test_a_failure_leaves_nothing(translator, tmp_path, monkeypatch):
+    """Catches: half of a SavedModel that looks like a whole one."""
+
+    def fail(module, path, **_):
+        (tmp_path / path).mkdir()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", fail)
+    with pytest.raises(OSError, match="No space left"):
+        export_saved_model(translator, tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_tensorflow_text(translator, saved_model_dir, tmp_path, monkeypatch):
+    """Catches: a traceback where there is no wheel."""
+    monkeypatch.setitem(sys.modules, "tensorflow_text", None)
+    message = error_of(export_saved_model, translator, tmp_path / "new")
+    assert "needs tensorflow-text, which is not installed" in message
+    assert error_of(SavedModelTranslator.load, saved_model_dir) == message
+
+
+def cut_graph(path):
+    graph = path / "saved_model.pb"
+    graph.write_bytes(graph.read_bytes()[:1000])
+
+
+def remove_variables(path):
+    shutil.rmtree(path / "variables")
+
+
+def remove_facts(path):
+    shutil.rmtree(path / "assets.extra")
+
+
+def list_for_facts(path):
+    (path / "assets.extra" / "translator.json").write_text("[]")
+
+
+@pytest.mark.parametrize(
+    "damage", [cut_graph, remove_variables, remove_facts, list_for_facts]
+)
+def test_damaged_saved_model(saved_model_dir, tmp_path, damage):
+    """Catches: TensorFlow's traceback, or its many lines, for a half copied folder."""
+    path = tmp_path / "copy"
+    shutil.copytree(saved_model_dir, path)
+    damage(path)
+    message = error_of(SavedModelTranslator.load, path)
+    assert message.startswith(f"{path} cannot be loaded as a SavedModel of `translator")
+
+
+def test_either_kind_of_folder_loads(run_dir, saved_model_dir, tmp_path):
+    """Catches: a SavedModel taken for a run folder, or the other way round."""
+    assert isinstance(load_translator(str(saved_model_dir)), SavedModelTranslator)
+    assert isinstance(load_translator(run_dir), Translator)
+    assert "not a run folder" in error_of(load_translator, tmp_path / "nothing")
+
+
+def test_the_graph_needs_no_python_and_no_gpu(saved_model_dir):
+    """Catches: an operation that other programs and machines do not have."""
+    data = (saved_model_dir / "saved_model.pb").read_bytes()
+    [graph] = saved_model_pb2.SavedModel.FromString(data).meta_graphs
+    functions = graph.graph_def.library.function
+    operations = {node.op for function in functions for node in function.node_def}
+    assert "SentencepieceTokenizeOp" in operations
+    assert not [op for op in operations if "PyFunc" in op or "Cudnn" in op]
