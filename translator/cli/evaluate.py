@@ -29,7 +29,10 @@ def evaluate(
     ] = None,
     reference: Annotated[
         list[Path] | None,
-        typer.Option(help="File of their translations. May be given several times."),
+        typer.Option(
+            help="File of their translations. May be given several times.",
+            metavar="<path>",
+        ),
     ] = None,
     output: Annotated[
         Path | None,

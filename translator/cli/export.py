@@ -36,9 +36,6 @@ def pack(run: _Run, output: _Output) -> None:
 
     Example: translator pack runs/tatoeba-en-es-base en-es
     """
-    from translator.startup import import_tensorflow
-
-    import_tensorflow()
     from translator.checkpoints import pack_run
 
     pack_run(run, output)

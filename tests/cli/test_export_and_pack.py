@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from translator.checkpoints import BEST_NAME, load_arrays
+
+
+def test_export(command, run_dir, tmp_path, monkeypatch):
+    """Catches: another folder's model; words on standard output."""
+    pytest.importorskip("tensorflow_text", reason="no tensorflow-text here")
+    saved = []
+    monkeypatch.setattr(
+        "translator.export.export_saved_model", lambda *call: saved.append(call)
+    )
+    status, output, errors = command("export", run_dir, tmp_path / "out")
+    assert (status, output) == (0, "")
+    assert "serving_default" in errors
+    [(translator, path)] = saved
+    assert (translator.name, path) == (run_dir.name, tmp_path / "out")
+
+
+def test_pack(command, run_dir, tmp_path):
+    """Catches: the training state shipped; weights of full size; a model that no
+    longer loads."""
+    status, output, errors = command("pack", run_dir, tmp_path / "out")
+    assert (status, output) == (0, "")
+    assert errors.startswith(f"{tmp_path / 'out'}: 0.") and errors.endswith(" MB\n")
+    files = {p.name for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert files == {"config.json", "tokenizer.model", "best.npz", "README.md"}
+    full, half = (load_arrays(p / BEST_NAME) for p in (run_dir, tmp_path / "out"))
+    for name, array in full.items():
+        assert half[name].dtype == np.float16
+        np.testing.assert_allclose(half[name], array, rtol=1e-3, atol=1e-6)
+
+
+def test_a_packed_run_translates(command, run_dir, translator, tmp_path):
+    """Catches: a file that is needed and was left out."""
+    command("pack", run_dir, tmp_path / "out")
+    from translator.inference import Translator
+
+    packed = Translator.load(tmp_path / "out")
+    [ours], [theirs] = (t.translate_sentences(["Nobody"]) for t in (packed, translator))
+    assert ours.source_tokens == theirs.source_tokens
+    assert ours.hypotheses[0].score == pytest.approx(
+        theirs.hypotheses[0].score, abs=0.05
+    )
+
+
+@pytest.mark.parametrize("name", ["export", "pack"])
+@pytest.mark.parametrize("place", ["folder", "file"])
+def test_nothing_is_overwritten(command, run_dir, tmp_path, name, place):
+    """Catches: somebody's files mixed with ours, or gone."""
+    path = tmp_path / "mine.txt"
+    path.write_text("mine")
+    target = path if place == "file" else tmp_path
+    status, _, errors = command(name, run_dir, target)
+    assert status == 2
+    assert errors.startswith(f"error: {target} is not ")
+    assert path.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["export", "pack"])
+def test_a_missing_run(command, tmp_path, name):
+    status, _, errors = command(name, tmp_path / "none", tmp_path / "out")
+    assert status == 2
+    assert "is not a run folder" in errors
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,150 @@
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from translator.config import make_config, parse_config, save_config
+
+
+@pytest.fixture
+def training(monkeypatch, no_tensorflow, tmp_path):
+    """What the training is called with; it does nothing."""
+    calls = []
+
+    def train(settings, run_dir, resume, command):
+        calls.append(SimpleNamespace(**locals()))
+
+    monkeypatch.setitem(
+        sys.modules, "translator.training", SimpleNamespace(train=train)
+    )
+    monkeypatch.chdir(tmp_path)
+    return calls
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    """A run folder with options alone."""
+    path = tmp_path / "run"
+    path.mkdir()
+    options = {"corpus": ("numbers-en-es",), "epochs": 3, "dropout": 0.3, "seed": 9}
+    save_config(make_config("tiny", options=options), path / "config.json")
+    return path
+
+
+CORPUS = ("--corpus", "numbers-en-es")
+
+
+def test_options_come_from_preset_then_file_then_command_line(
+    command, training, tmp_path
+):
+    """Catches: another order; a default of the command line that wins."""
+    path = tmp_path / "options.toml"
+    path.write_text("[training]\nepochs = 4\nseed = 5\n")
+    outcome = command(
+        "train", *CORPUS, "--preset", "tiny", "--config", path, "--seed", "6"
+    )
+    assert outcome == (0, "", "")
+    [call] = training
+    assert call.settings.data.corpus == ("numbers-en-es",)
+    assert call.settings.model == make_config("tiny").model
+    assert (call.settings.training.epochs, call.settings.training.seed) == (4, 6)
+    assert not call.resume
+
+
+def test_the_run_folder_is_named_after_corpus_and_preset(command, training):
+    """Catches: "Preset.tiny" in a name; a file's ending in it."""
+    command("train", *CORPUS, "--preset", "tiny")
+    command("train", *CORPUS, "--output", "elsewhere/here")
+    assert [call.run_dir.as_posix() for call in training] == [
+        "runs/numbers-en-es-tiny",
+        "elsewhere/here",
+    ]
+
+
+def test_the_command_is_passed_on_for_the_model_card(command, training):
+    """Catches: a command that cannot be pasted into a shell."""
+    command("train", *CORPUS, "--output", "my runs")
+    assert training[0].command == (
+        "translator train --corpus numbers-en-es --output 'my runs'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "no corpus is given"),
+        (("--corpus", "nonsense"), "nonsense"),
+        ((*CORPUS, "--epochs", "0"), "epochs: "),
+        ((*CORPUS, "--num-heads", "7"), "num_heads must divide"),
+        ((*CORPUS, "--config", "none.toml"), "none.toml"),
+    ],
+    ids=["no_corpus", "unknown_corpus", "bound", "sizes", "file"],
+)
+def test_mistakes_are_found_at_once(command, training, tmp_path, arguments, expected):
+    """Catches: an error after TensorFlow is loaded and folders are made."""
+    status, output, errors = command("train", *arguments)
+    assert (status, output) == (2, "")
+    assert errors.startswith("error: ") and errors.count("\n") == 1
+    assert expected in errors
+    assert not training and not list(tmp_path.iterdir())
+
+
+def test_a_run_is_not_overwritten(command, training, run_dir):
+    """Catches: hours of training lost to a command that was repeated."""
+    for output in (run_dir, run_dir / "config.json"):
+        status, _, errors = command("train", *CORPUS, "--output", output)
+        assert status == 2
+        assert f"{output} is there already" in errors and "--resume" in errors
+    (run_dir / "empty").mkdir()
+    assert command("train", *CORPUS, "--output", run_dir / "empty").status == 0
+    assert len(training) == 1
+
+
+def test_a_resumed_run_keeps_its_options(command, training, run_dir):
+    """Catches: defaults in place of what the run was started with."""
+    assert command("train", "--resume", "--output", run_dir) == (0, "", "")
+    [call] = training
+    saved = make_config(
+        "tiny",
+        options={"corpus": ("numbers-en-es",), "epochs": 3, "dropout": 0.3, "seed": 9},
+    )
+    assert parse_config(call.settings.model_dump()) == saved
+    assert (call.resume, call.run_dir) == (True, run_dir)
+
+
+def test_a_resumed_run_may_go_on_for_longer(command, training, run_dir):
+    """Catches: `--epochs 30 --resume` that stops at once."""
+    command(
+        *("train", "--resume", "--output", run_dir, *CORPUS, "--seed", "9"),
+        *("--epochs", "30", "--max-minutes", "5"),
+    )
+    [call] = training
+    assert call.settings.training.epochs == 30
+    assert call.settings.training.max_minutes == 5
+    assert call.settings.model.dropout == 0.3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--dropout", "0.1"), "dropout is 0.3 in {}. Received: 0.1."),
+        (("--config", "options.toml"), "dropout is 0.3 in {}. Received: 0.4."),
+        (("--preset", "small"), "embedding_dim is 64 in {}. Received: 192."),
+        (("--corpus", "dates-en-es"), "corpus is ('numbers-en-es',) in {}."),
+    ],
+    ids=["command_line", "file", "preset", "corpus"],
+)
+def test_a_resumed_run_refuses_other_options(
+    command, training, run_dir, tmp_path, arguments, expected
+):
+    """Catches: options that are dropped in silence, or mix two runs."""
+    (tmp_path / "options.toml").write_text("[model]\ndropout = 0.4\n")
+    status, _, errors = command("train", "--resume", "--output", run_dir, *arguments)
+    assert status == 2 and not training
+    assert expected.format(run_dir) in errors
+
+
+def test_resuming_nothing(command, training, tmp_path):
+    status, _, errors = command("train", "--resume", "--output", tmp_path / "none")
+    assert status == 2 and not training
+    assert "is not a run folder" in errors

@@ -1,0 +1,175 @@
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from translator.config import SearchConfig
+from translator.errors import UserError
+
+
+class FakeTranslator:
+    """Writes text backwards; its alternatives have more and more marks."""
+
+    search = SearchConfig(beam_size=4)
+    max_characters = 60
+
+    def __init__(self):
+        self.calls = []
+
+    def translate(self, texts, search):
+        self.calls.append((len(texts), search))
+        return [SimpleNamespace(text=text[::-1]) for text in texts]
+
+    def translate_sentences(self, sentences, search, num_hypotheses):
+        if num_hypotheses > search.beam_size:
+            raise UserError("too many hypotheses.")
+        self.calls.append((len(sentences), search))
+        return [
+            SimpleNamespace(
+                hypotheses=[
+                    SimpleNamespace(text=text[::-1] + "!" * rank, score=-0.25 - rank)
+                    for rank in range(num_hypotheses)
+                ]
+            )
+            for text in sentences
+        ]
+
+
+@pytest.fixture
+def fake(monkeypatch, no_tensorflow):
+    """Stands in for the translator of every model."""
+    translator = FakeTranslator()
+    home = SimpleNamespace(load_translator=lambda path: translator)
+    monkeypatch.setitem(sys.modules, "translator.export", home)
+    return translator
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ab\ncd\n", "ba\ndc\n"),
+        ("ab\n\n\ncd\n\n", "ba\n\n\ndc\n\n"),
+        ("ab\ncd", "ba\ndc\n"),
+        ("ab\r\ncd\r\n", "ba\ndc\n"),
+        ("\ufeffab\ncd\n", "ba\ndc\n"),
+        ("a\u2028b\x0cc\x85d\re\n", "e d c b a\n"),
+        ("¿qué? 👋\n", "👋 ?éuq¿\n"),
+        ("", ""),
+    ],
+    ids=["plain", "blank", "no_end", "crlf", "bom", "line_ends", "unicode", "nothing"],
+)
+def test_one_line_in_one_line_out(command, fake, text, expected):
+    """Catches: blank lines dropped, a line that comes out as two, lost last lines."""
+    assert command("translate", "m", stdin=text.encode()) == (0, expected, "")
+
+
+def test_many_lines_keep_their_order(command, fake):
+    """Catches: a chunk that is lost, or comes out of turn."""
+    lines = [f"{number}\n" for number in range(600)]
+    _, output, _ = command("translate", "m", stdin="".join(lines).encode())
+    assert output.splitlines() == [line.strip()[::-1] for line in lines]
+    assert [count for count, _ in fake.calls] == [256, 256, 88]
+
+
+def test_a_person_gets_an_answer_to_each_line(command, fake):
+    """Catches: an interactive session that waits for 256 lines."""
+    command("translate", "m", stdin=b"ab\ncd\n", is_terminal=True)
+    assert [count for count, _ in fake.calls] == [1, 1]
+
+
+def test_scores_number_the_lines(command, fake):
+    """Catches: numbers from 0, or of a chunk."""
+    outcome = command("translate", "m", "--scores", stdin=b"ab\n\ncd\n")
+    expected = "1\t-0.2500\tba\n2\t-0.2500\t\n3\t-0.2500\tdc\n"
+    assert outcome == (0, expected, "")
+
+
+def test_nbest_lists_alternatives(command, fake):
+    """Catches: alternatives of one line that cannot be told from the next line's."""
+    _, output, _ = command("translate", "m", "--nbest", "2", stdin=b"ab\ncd\n")
+    assert output == (
+        "1\t-0.2500\tba\n1\t-1.2500\tba!\n2\t-0.2500\tdc\n2\t-1.2500\tdc!\n"
+    )
+
+
+def test_search_options(command, fake):
+    """Catches: defaults of the program in place of those of the run."""
+    command("translate", "m", stdin=b"ab\n")
+    command("translate", "m", "--length-penalty", "0.5", stdin=b"ab\n")
+    searches = [search for _, search in fake.calls]
+    assert searches == [
+        FakeTranslator.search,
+        SearchConfig(beam_size=4, length_penalty=0.5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--beam-size", "0"), "error: beam_size: "),
+        (("--nbest", "5"), "error: too many hypotheses."),
+        (("--nbest", "0"), "Invalid value for '--nbest'"),
+        (("--input", "none.txt"), "error: cannot read none.txt: "),
+        (("--output", "none/out.txt"), "error: cannot write none/out.txt: "),
+    ],
+    ids=["bound", "beam", "zero", "input", "output"],
+)
+def test_mistakes(command, fake, tmp_path, monkeypatch, arguments, expected):
+    monkeypatch.chdir(tmp_path)
+    status, output, errors = command("translate", "m", *arguments, stdin=b"ab\n")
+    assert (status, output) == (2, "")
+    assert expected in errors
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b"caf\xe9", "this is not UTF-8"),
+        (b"x" * 61, "it has 61 characters; at most 60"),
+    ],
+    ids=["utf8", "long"],
+)
+def test_a_bad_line_is_named(command, fake, tmp_path, line, expected):
+    """Catches: an error that leaves the user to search a large file."""
+    text = b"ab\n\n" + line + b"\n"
+    status, _, errors = command("translate", "m", stdin=text)
+    assert status == 2
+    assert errors.startswith(f"error: standard input, line 3: {expected}")
+    path = tmp_path / "in.txt"
+    path.write_bytes(text)
+    _, _, errors = command("translate", "m", "--input", path)
+    assert errors.startswith(f"error: {path}, line 3: {expected}")
+
+
+def test_files(command, fake, tmp_path):
+    """Catches: output in the platform's encoding or with its line ends."""
+    source, target = tmp_path / "in.txt", tmp_path / "out.txt"
+    source.write_bytes("ñandú\n\nab\n".encode())
+    outcome = command("translate", "m", "--input", source, "--output", target)
+    assert outcome == (0, "", "")
+    assert target.read_bytes() == "údnañ\n\nba\n".encode()
+
+
+def test_the_input_is_not_overwritten(command, fake, tmp_path):
+    """Catches: a file that is emptied before it is read."""
+    path = tmp_path / "in.txt"
+    path.write_text("ab\n")
+    status, _, errors = command("translate", "m", "--input", path, "--output", path)
+    assert status == 2
+    assert errors.startswith(f"error: --output would overwrite {path}")
+    assert path.read_text() == "ab\n"
+
+
+def test_a_trained_model(command, run_dir, translator):
+    """Catches: a text that is changed on its way to the model or back."""
+    lines = ["The red house. Nobody sings!", "", "I don't drink coffee at night."]
+    expected = [translation.text for translation in translator.translate(lines)]
+    status, output, _ = command("translate", run_dir, stdin="\n".join(lines).encode())
+    assert status == 0
+    assert output.split("\n") == [*expected, ""]
+
+
+def test_a_missing_model(command, tmp_path):
+    status, output, errors = command("translate", tmp_path / "none", stdin=b"ab\n")
+    assert (status, output) == (2, "")
+    assert "is not a run folder" in errors
