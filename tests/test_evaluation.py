@@ -432,5 +432,5 @@ def test_test_stands_for_the_first_test_set(monkeypatch):
     assert (test.name, test.sources) == ("test_a", ["one"])
     assert test.tokenized_references == ["eins !"]
     assert read_corpus_set(DataConfig(), "test_b").sources == ["two"]
-    with pytest.raises(UserError, match="no set 'dev'. Its sets: test_a, test_b"):
+    with pytest.raises(UserError, match=r"no set 'dev'. Its sets: test_a, test_b\."):
         read_corpus_set(DataConfig(), "dev")

@@ -175,8 +175,8 @@ def test_a_long_sentence_is_cut_at_the_best_place(text, expected):
 def test_time_is_linear(unit):
     """Catches: backtracking (`[.]+\\s+`) or slices of all that came before."""
     text = unit * (400_000 // len(unit))
-    start = time.perf_counter()
+    start = time.process_time()
     split = split_sentences(text)
     normalize_text(text)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert split.join(split.sentences) == text
