@@ -1,10 +1,8 @@
 """Opens the page that translates: `uv run serve.py [MODEL]`."""
 
 import errno
-import os
 import signal
 import socket
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,27 +53,18 @@ def serve(model: Path, host: str, port: int | None) -> None:
             f"there is no model in {model}. Give the folder of a trained model, or "
             "make one with `translator train`."
         )
-    port = choose_port(host, port)
-    # Half of the start is waiting for files, so the two imports gain from a thread.
-    with ThreadPoolExecutor(1) as executor:
-        loading = executor.submit(load_translator, model)
-        from translator.web import ui
+    with listen(host, port) as listener:
+        # Loading waits for files and computes outside of Python's lock: while it
+        # does, the page can be imported.
+        with ThreadPoolExecutor(1) as executor:
+            loading = executor.submit(load_translator, model)
+            from translator.web import ui
 
-        translator = loading.result()
-    app = ui.build_app(translator)
-    # Gradio asks its own address whether it answers; no proxy can know.
-    os.environ["NO_PROXY"] = f"{os.environ.get('NO_PROXY', '')},localhost,{host}"
-    _, address, _ = app.launch(
-        server_name=host,
-        server_port=port,
-        prevent_thread_lock=True,
-        **ui.launch_options(),
-    )
-    source = ui.language_name(translator.source_language)
-    target = ui.language_name(translator.target_language)
-    typer.echo(f"{source} to {target} at {address} (Ctrl-C stops it)")
-    wait_for_signal()
-    app.close(verbose=False)
+            translator = loading.result()
+        app = ui.mount_app(ui.build_app(translator))
+        source = ui.language_name(translator.source_language)
+        target = ui.language_name(translator.target_language)
+        run_server(app, listener, f"{source} to {target} at {address_of(listener)}")
 
 
 def load_translator(path: Path) -> Any:
@@ -99,8 +88,10 @@ def load_translator(path: Path) -> Any:
     return translator
 
 
-def choose_port(host: str, port: int | None) -> int:
-    """Returns a port that can be listened on: the one asked for, or the next free.
+def listen(host: str, port: int | None) -> socket.socket:
+    """Listens on the port asked for, or else on the first that is free.
+
+    Browsers that come while the model is loaded wait in the queue of the socket.
 
     Raises:
         UserError: If there is none, or the host is not an address of this machine.
@@ -110,8 +101,7 @@ def choose_port(host: str, port: int | None) -> int:
     for candidate in candidates:
         try:
             family = socket.getaddrinfo(host, candidate)[0][0]
-            socket.create_server((host, candidate), family=family).close()
-            return candidate
+            return socket.create_server((host, candidate), family=family)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise UserError(
@@ -122,18 +112,34 @@ def choose_port(host: str, port: int | None) -> int:
     raise UserError(f"the ports {DEFAULT_PORT} to {last_port} are all in use.")
 
 
-def wait_for_signal() -> None:
-    """Blocks until Ctrl-C or SIGTERM; a second one ends the program at once."""
-    stop = threading.Event()
+def address_of(listener: socket.socket) -> str:
+    """Returns what to open in a browser on this machine."""
+    host, port, *_ = listener.getsockname()
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
-    def on_signal(number: int, _frame: Any) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        stop.set()
 
-    signal.signal(signal.SIGINT, on_signal)
-    signal.signal(signal.SIGTERM, on_signal)
-    while not stop.wait(timeout=1):  # without an end, Windows would not see Ctrl-C
-        pass
+def run_server(app: Any, listener: socket.socket, line: str) -> None:
+    """Serves until Ctrl-C or SIGTERM; prints the line once it answers."""
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets=None):
+            await super().startup(sockets)
+            typer.echo(f"{line} (Ctrl-C stops it)")
+
+        async def shutdown(self, sockets=None):
+            # Open pages hold a stream each, which ends at this event alone.
+            app.routes[-1].app.stop_event.set()
+            await super().shutdown(sockets)
+
+    # The server handles both signals itself, and then raises them once more.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=5
+    )
+    Server(config).run([listener])
 
 
 if __name__ == "__main__":

@@ -55,7 +55,16 @@ def test_attention_names_both_shapes_when_they_differ():
         plotting.attention_figure(["▁a", "▁b"], ["▁x"], random_weights(2, 1))
 
 
-@pytest.mark.parametrize("num_source", [1, 7, 60])
+def test_a_page_of_tokens_still_fits_a_picture():
+    """Mistake: cells of one size, and gigabytes of pixels for one long sentence."""
+    tokens = [f"▁{number}" for number in range(1500)]
+    figure = plotting.attention_figure(tokens, tokens, np.eye(1500))
+    height, width, _ = render(figure).shape
+    assert max(height, width) < 4000
+    assert label_texts(figure.axes[0].xaxis) == [str(n) for n in range(0, 1500, 15)]
+
+
+@pytest.mark.parametrize("num_source", [1, 7, 60, 150])
 @pytest.mark.parametrize("num_target", [1, 9, 60])
 def test_tokens_do_not_overlap(num_source, num_target):
     """Mistake: one figure size for every number of tokens."""

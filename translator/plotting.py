@@ -40,6 +40,7 @@ _FONTS = (
 )
 _BOX = "\u25a1"  # DejaVu Sans has it
 _WORD_START = "\u2581"  # sentencepiece's mark
+_MOST_LABELS = 100  # on one axis; of more tokens only every so many are named
 _LONGEST_TOKEN = 24  # characters; a longer one would leave no room for the map
 
 _INK = "#1f2a37"
@@ -80,7 +81,7 @@ def attention_figure(
             f"source token, here {expected}. Received the shape {weights.shape}."
         )
     num_rows, num_columns = weights.shape
-    cell = 0.36 if max(weights.shape) <= 24 else 0.21  # inches
+    cell = _cell_size(max(weights.shape))
     width, height = 2.2 + cell * num_columns, 1.5 + cell * num_rows
     figure = _figure(max(3.4, width), max(2.4, height))
     axes = figure.add_subplot()
@@ -91,10 +92,10 @@ def attention_figure(
     axes.xaxis.set_label_position("top")
     axes.set_xlabel("source tokens", color=_QUIET, labelpad=8)
     axes.set_ylabel("target tokens", color=_QUIET, labelpad=8)
-    # Thin white lines between the cells keep neighbours apart.
-    axes.set_xticks(np.arange(1, num_columns) - 0.5, minor=True)
-    axes.set_yticks(np.arange(1, num_rows) - 0.5, minor=True)
-    axes.grid(which="minor", color="#eef2f6", linewidth=0.7)
+    if max(weights.shape) <= _MOST_LABELS:  # thin lines keep neighbours apart
+        axes.set_xticks(np.arange(1, num_columns) - 0.5, minor=True)
+        axes.set_yticks(np.arange(1, num_rows) - 0.5, minor=True)
+        axes.grid(which="minor", color="#eef2f6", linewidth=0.7)
     axes.tick_params(which="both", length=0)
     return figure
 
@@ -186,6 +187,13 @@ def _figure(width: float, height: float) -> Figure:
     return Figure((width, height), dpi=144, facecolor="white", layout="constrained")
 
 
+def _cell_size(num_tokens: int) -> float:
+    """Inches of a cell: large for a sentence, and never a page beyond a wall."""
+    if num_tokens <= 24:
+        return 0.36
+    return 0.21 if num_tokens <= _MOST_LABELS else 0.21 * _MOST_LABELS / num_tokens
+
+
 def _heat_map(
     figure: Figure, axes: Axes, values: np.ndarray, label: str, aspect: str
 ) -> None:
@@ -203,11 +211,12 @@ def _heat_map(
 def _token_ticks(axes: Axes, which: str, tokens: Sequence[str], cell: float) -> None:
     labels = [_drawable(label) for label in _token_labels(tokens)]
     axis = axes.xaxis if which == "x" else axes.yaxis
+    every = -(-len(labels) // _MOST_LABELS)
     axis.set_ticks(
-        range(len(labels)),
-        labels=labels,
+        range(0, len(labels), every),
+        labels=labels[::every],
         fontfamily=_families(),
-        fontsize=min(10.5, 40 * cell),
+        fontsize=min(10.5, 40 * cell * every),
         color=_INK,
         parse_math=False,
         rotation=90 if which == "x" else 0,

@@ -92,7 +92,7 @@ def test_the_target_box_of_a_right_to_left_language(translator):
 
 def test_nothing_is_fetched_from_elsewhere_for_the_theme():
     """Mistake: a theme with a font of Google's."""
-    theme = ui.launch_options()["theme"]
+    theme = ui.page_theme()
     sheets = [font.stylesheet()["url"] for font in (*theme._font, *theme._font_mono)]
     assert sheets == [None, None]
 

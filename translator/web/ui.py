@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 from babel import Locale, UnknownLocaleError
+from fastapi import FastAPI
 from matplotlib.figure import Figure
 
 from translator.errors import UserError
@@ -98,19 +99,22 @@ def build_app(translator: Any, examples: Sequence[str] | None = None) -> gr.Bloc
     return app.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
 
 
-def launch_options() -> dict[str, Any]:
-    """Returns what Gradio wants to know at `launch()`: looks, limits, privacy."""
-    return {
-        "theme": _theme(),
-        "css_paths": Path(__file__).with_name("page.css"),
-        "footer_links": ["api", "settings"],
-        "max_file_size": "1mb",  # the page takes no files
-        "state_session_capacity": 1000,
-        "share": False,
-        "ssr_mode": False,
-        "show_error": False,
-        "quiet": True,
-    }
+def mount_app(app: gr.Blocks) -> FastAPI:
+    """Returns the page as an ASGI app: with its looks, its limits, its privacy."""
+    # Without the pages about an API that is empty; they would load scripts from afar.
+    server_app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    return gr.mount_gradio_app(
+        server_app,
+        app,
+        path="/",
+        theme=page_theme(),
+        css_paths=Path(__file__).with_name("page.css"),
+        footer_links=["api", "settings"],
+        run_history=False,
+        max_file_size="1mb",  # the page takes no files
+        show_error=False,
+        ssr_mode=False,
+    )
 
 
 class Handlers:
@@ -439,7 +443,7 @@ def _advanced(handlers: Handlers) -> tuple[gr.Slider, gr.Slider]:
     return beam_size, num_alternatives
 
 
-def _theme() -> gr.themes.Base:
+def page_theme() -> gr.themes.Base:
     """Neutral greys, one blue; the fonts of the reader's system (see page.css)."""
     return gr.themes.Base(
         primary_hue="blue",
