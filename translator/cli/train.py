@@ -1,6 +1,7 @@
 """`translator train`."""
 
 import shlex
+import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -58,7 +59,12 @@ def train(
     from translator.training import train as run_training
 
     command = shlex.join(["translator", *sys.argv[1:]])
-    run_training(settings, run_dir, resume=resume, command=command)
+    try:
+        run_training(settings, run_dir, resume=resume, command=command)
+    except BaseException:
+        if not resume:
+            _remove_untrained(run_dir)
+        raise
 
 
 def _default_dir(settings: Config, preset: str) -> Path:
@@ -80,6 +86,15 @@ def _check_new(run_dir: Path, settings: Config) -> None:
             f"{run_dir} is there already. Choose another folder with --output, or go "
             "on with this one with --resume."
         )
+
+
+def _remove_untrained(run_dir: Path) -> None:
+    """Removes a new run's folder if nothing was trained yet, as there is nothing to
+    resume: the same command must be free to try again."""
+    from translator.checkpoints import BEST_NAME
+
+    if not (run_dir / BEST_NAME).parent.exists():
+        shutil.rmtree(run_dir, ignore_errors=True)
 
 
 # What may change when a run goes on: how long it takes, not what it is.
