@@ -295,5 +295,5 @@ def test_packing_overwrites_nothing(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
     message = error_of(pack_run, tmp_path / "run", tmp_path / "out")
-    assert "is not empty. Choose another folder." in message
+    assert "is not an empty folder. Choose another one." in message
     assert "not a run folder" in error_of(pack_run, tmp_path / "out", tmp_path / "new")

@@ -189,8 +189,8 @@ def pack_run(run_dir: Path, out_dir: Path) -> None:
         UserError: `run_dir` is no run folder, or `out_dir` is not empty.
     """
     load_run_config(run_dir)
-    if out_dir.exists() and any(out_dir.iterdir()):
-        raise UserError(f"{out_dir} is not empty. Choose another folder.")
+    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
+        raise UserError(f"{out_dir} is not an empty folder. Choose another one.")
     arrays = load_arrays(run_dir / BEST_NAME)
     out_dir.mkdir(parents=True, exist_ok=True)
     save_arrays(

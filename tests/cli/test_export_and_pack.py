@@ -54,7 +54,7 @@ def test_nothing_is_overwritten(command, run_dir, tmp_path, name, place):
     target = path if place == "file" else tmp_path
     status, _, errors = command(name, run_dir, target)
     assert status == 2
-    assert errors.startswith(f"error: {target} is not ")
+    assert errors.startswith(f"error: {target} is not an empty folder.")
     assert path.read_text() == "mine"
 
 
