@@ -1,0 +1,67 @@
+"""TensorFlow starts in silence, and what goes wrong is still heard."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from translator.startup import import_tensorflow, silent_stderr
+
+
+def test_silence_ends(capfd):
+    """Catches: a process that is mute from then on, also after an error."""
+    with silent_stderr():
+        os.write(2, b"noise of a library\n")
+    with pytest.raises(ImportError), silent_stderr():
+        raise ImportError("no module")
+    os.write(2, b"word to the user\n")
+    assert capfd.readouterr().err == "word to the user\n"
+
+
+def test_no_file_descriptors_are_lost():
+    """Catches: two descriptors leaked at each start, until the process has none."""
+    first = os.dup(2)
+    os.close(first)
+    with silent_stderr():
+        pass
+    second = os.dup(2)
+    os.close(second)
+    assert first == second
+
+
+def test_a_broken_installation_raises(monkeypatch):
+    """Catches: an import error that is swallowed with the noise."""
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ImportError):
+        import_tensorflow()
+
+
+def test_a_user_who_wants_to_hear_it_does(monkeypatch):
+    """Catches: a log level that is overwritten."""
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    monkeypatch.setitem(sys.modules, "tensorflow", sys)  # any module
+    import_tensorflow()
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0"
+
+
+def test_tensorflow_starts_in_silence():
+    """Catches: log lines at the import, at the first question for devices, at the
+    first operation."""
+    code = """
+from translator.startup import import_tensorflow
+import_tensorflow()
+import tensorflow as tf
+tf.function(lambda x: x + tf.random.uniform([2]))(tf.ones(2))
+"""
+    environment = os.environ.copy()
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+    assert result.stdout + result.stderr == ""
