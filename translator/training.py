@@ -100,9 +100,14 @@ class TrainStep:
         with strategy.scope():
             self.optimizer = _make_optimizer(config)
             self.optimizer.build(model.trainable_variables)
+            # The identity makes a copy: Keras takes a `tf.Variable` as it is, and an
+            # average that is the weight itself averages nothing.
             self.averages = [
                 keras.Variable(
-                    v.value, dtype=v.dtype, trainable=False, name=f"average_{index}"
+                    tf.identity(v.value),
+                    dtype=v.dtype,
+                    trainable=False,
+                    name=f"average_{index}",
                 )
                 for index, v in enumerate(model.trainable_variables)
             ]
