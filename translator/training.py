@@ -140,7 +140,7 @@ class TrainStep:
         return step
 
     def _replica_step(self, batch: Batch):
-        batch = Batch(*batch)
+        batch = _fill_empty(Batch(*batch))
         context = tf.distribute.get_replica_context()
         variables = self.model.trainable_variables
         with tf.GradientTape() as tape:
@@ -203,6 +203,15 @@ def batch_loss(model: Seq2Seq, batch: Batch, label_smoothing: float, training: b
         batch.target_output_ids != PAD_ID,
         label_smoothing,
     )
+
+
+def _fill_empty(batch: Batch) -> Batch:
+    """Makes a batch of no rows, as a replica gets at the end of an epoch, a row of
+    padding: it has no loss, but shapes that every operation can take.
+    """
+    missing = tf.cast(tf.size(batch.source_ids) == 0, tf.int32)
+    paddings = [[0, missing], [0, missing]]
+    return Batch(*(tf.pad(ids, paddings, constant_values=PAD_ID) for ids in batch))
 
 
 def _make_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
