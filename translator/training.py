@@ -4,6 +4,7 @@ Shapes: B batch, S source length, T target length.
 """
 
 import logging
+import math
 import signal
 import time
 from collections.abc import Iterator
@@ -67,6 +68,10 @@ class Progress:
         minutes: Training time, validations included.
         best: Best development score (higher is better), or None.
         num_stale: Validations since then.
+        validated: Step of the last validation.
+        loss_total: Loss summed since the last record, in nats.
+        num_tokens: Target tokens since then.
+        seconds: Time of those steps.
         is_over: Whether the run ended by itself.
     """
 
@@ -76,6 +81,10 @@ class Progress:
     minutes: float = 0.0
     best: float | None = None
     num_stale: int = 0
+    validated: int = 0
+    loss_total: float = 0.0
+    num_tokens: float = 0.0
+    seconds: float = 0.0
     is_over: bool = False
 
 
@@ -359,7 +368,7 @@ class Trainer:
         """Trains until the epochs, the time or the patience are over, or a signal."""
         self.log = RunLog(self.run_dir, self.progress.step)
         self._started = time.perf_counter() - 60 * self.progress.minutes
-        self._recorded = time.perf_counter()
+        self._read = time.perf_counter()
         try:
             with self.stop.listening(), ProgressBar(self.console) as self.bar:
                 while not self._is_over():
@@ -391,8 +400,10 @@ class Trainer:
         if self._step_function is None:
             batch_spec = dataset.element_spec[1]
             self._step_function = self.train_step.compile(batch_spec)
+        is_epoch_over = False
         for done, batch in dataset:
-            done = float(self.strategy.experimental_local_results(done)[-1])
+            # A replica that is left without a batch has done nothing.
+            done = max(map(float, self.strategy.experimental_local_results(done)))
             self._run_step(epoch + done, batch)
             every = self.config.validate_every
             if every and self.progress.step % every == 0:
@@ -400,12 +411,14 @@ class Trainer:
             if self._is_over():
                 break
         else:
+            is_epoch_over = True
+        if self.stop.signal:
+            return  # what is due now is done when the run goes on
+        if is_epoch_over:
             self.progress.epoch, self.progress.batch = epoch + 1, 0
-        is_epoch_over = self.progress.epoch > epoch
         # A run that ends by itself ends with a validation of its last weights.
-        if self.stop.signal is None and (
-            (is_epoch_over and not self.config.validate_every) or self._is_over()
-        ):
+        is_due = (is_epoch_over and not self.config.validate_every) or self._is_over()
+        if is_due and self.progress.validated != self.progress.step:
             self._validate()
 
     def _dataset(self, epoch: int):
@@ -438,22 +451,15 @@ class Trainer:
         return min(1.0, done)
 
     def _record(self, epochs_done: float, rate: float, done: float) -> None:
-        """Reads back the losses since the last record, and shows them."""
-        total, num_tokens = (
-            sum(float(part) for part in parts)
-            for parts in zip(*self._pending, strict=True)
-        )
-        now = time.perf_counter()
-        loss, speed = total / num_tokens, num_tokens / (now - self._recorded)
-        self._pending, self._recorded = [], now
-        if loss != loss:
-            raise UserError(
-                f"the loss is not a number after step {self.progress.step}. The last "
-                "checkpoint is kept. Lower learning_rate or clip_norm and start again."
-            )
+        """Writes and shows the mean loss since the last record."""
+        self._read_losses()
+        progress, now = self.progress, time.perf_counter()
+        loss = progress.loss_total / progress.num_tokens
+        speed = progress.num_tokens / progress.seconds
+        progress.loss_total = progress.num_tokens = progress.seconds = 0.0
         self.log.write(
             "train",
-            self.progress.step,
+            progress.step,
             epoch=round(epochs_done, 4),
             loss=loss,
             learning_rate=rate,
@@ -463,15 +469,35 @@ class Trainer:
         self.bar.update(
             done,
             now - self._started,
-            f"epoch {epochs_done:.2f}  step {self.progress.step}  loss {loss:.3f}  "
+            f"epoch {epochs_done:.2f}  step {progress.step}  loss {loss:.3f}  "
             f"{speed:,.0f} tokens/s",
         )
+
+    def _read_losses(self) -> None:
+        """Adds the losses of the last steps to the progress."""
+        progress = self.progress
+        for total, num_tokens in self._pending:
+            progress.loss_total += float(total)
+            progress.num_tokens += float(num_tokens)
+        now = time.perf_counter()
+        progress.seconds += now - self._read
+        self._pending, self._read = [], now
+        self._check_finite(progress.loss_total)
+
+    def _check_finite(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise UserError(
+                f"the loss is not a number after step {self.progress.step}. The last "
+                "checkpoint is kept. Lower learning_rate or clip_norm and start again."
+            )
 
     def _validate(self) -> None:
         """Scores the averaged weights, keeps them if they are the best so far."""
         progress = self.progress
+        self._read_losses()
         with self.train_step.averaged():
             scores = self.validator.scores()
+            self._check_finite(scores["loss"])
             score = scores[self.config.select_by]
             score = -score if self.config.select_by == "loss" else score
             is_best = progress.best is None or score > progress.best
@@ -489,9 +515,10 @@ class Trainer:
             **scores,
         )
         self.log.draw()
+        progress.validated = progress.step
         self._save_last()
         self._show(scores, is_best)
-        self._recorded = time.perf_counter()
+        self._read = time.perf_counter()
 
     def _show(self, scores: dict[str, Any], is_best: bool) -> None:
         progress = self.progress
@@ -509,6 +536,7 @@ class Trainer:
             )
 
     def _save_last(self) -> None:
+        self._read_losses()
         save_state(
             self.run_dir / LAST_NAME, self.train_step.variables, asdict(self.progress)
         )
@@ -556,6 +584,7 @@ def train(
         run_dir / CONFIG_NAME,
         version=version("translator"),
         tokenizer_sha256=tokenizer.checksum,
+        vocabulary_size=tokenizer.vocabulary_size,
         corpus_info=corpus.info,
         command=command,
     )
