@@ -27,7 +27,7 @@ def write_card(run_dir: Path) -> None:
     config, facts = load_run_config(run_dir)
     sections = (
         _front_matter(config, facts["corpus_info"]),
-        _summary(config),
+        _summary(config, facts),
         _scores(run_dir),
         _training(run_dir, config, facts),
         _corpus(facts["corpus_info"]),
@@ -47,7 +47,7 @@ def _front_matter(config: Config, corpus: dict[str, Any]) -> str:
     )
 
 
-def _summary(config: Config) -> str:
+def _summary(config: Config, facts: dict[str, Any]) -> str:
     source = language_name(config.data.source_language)
     target = language_name(config.data.target_language)
     model = config.model
@@ -57,7 +57,7 @@ def _summary(config: Config) -> str:
         f"GRU encoder layers of {model.encoder_units} units a side, "
         f"{model.num_decoder_layers} GRU decoder layers of {model.decoder_units} "
         f"({model.wiring} wiring, {model.attention} attention), "
-        f"{config.data.vocabulary_size:,} subwords."
+        f"{facts['vocabulary_size']:,} subwords."
     )
 
 
