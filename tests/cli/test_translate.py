@@ -18,7 +18,9 @@ class FakeTranslator:
 
     def translate(self, texts, search):
         self.calls.append((len(texts), search))
-        return [SimpleNamespace(text=text[::-1]) for text in texts]
+        return [
+            SimpleNamespace(text=text[::-1], score=-len(text) / 4) for text in texts
+        ]
 
     def translate_sentences(self, sentences, search, num_hypotheses):
         if num_hypotheses > search.beam_size:
@@ -79,9 +81,13 @@ def test_a_person_gets_an_answer_to_each_line(command, fake):
 
 def test_scores_number_the_lines(command, fake):
     """Catches: numbers from 0, or of a chunk."""
-    outcome = command("translate", "m", "--scores", stdin=b"ab\n\ncd\n")
-    expected = "1\t-0.2500\tba\n2\t-0.2500\t\n3\t-0.2500\tdc\n"
-    assert outcome == (0, expected, "")
+    lines = ["ab", "", "c"] * 100
+    outcome = command("translate", "m", "--scores", stdin="\n".join(lines).encode())
+    expected = [
+        f"{number}\t{-len(line) / 4:.4f}\t{line[::-1]}\n"
+        for number, line in enumerate(lines, 1)
+    ]
+    assert outcome == (0, "".join(expected), "")
 
 
 def test_nbest_lists_alternatives(command, fake):
@@ -167,6 +173,17 @@ def test_a_trained_model(command, run_dir, translator):
     status, output, _ = command("translate", run_dir, stdin="\n".join(lines).encode())
     assert status == 0
     assert output.split("\n") == [*expected, ""]
+
+
+def test_scores_do_not_change_the_translation(command, run_dir):
+    """Catches: a line of two sentences that is taken as one because of a switch."""
+    stdin = b"The red house. Nobody sings!\nI don't drink coffee at night.\n"
+    _, plain, _ = command("translate", run_dir, stdin=stdin)
+    _, scored, _ = command("translate", run_dir, "--scores", stdin=stdin)
+    fields = [line.split("\t") for line in scored.splitlines()]
+    assert [text for _, _, text in fields] == plain.splitlines()
+    assert [number for number, _, _ in fields] == ["1", "2"]
+    assert all(float(score) < 0 for _, score, _ in fields)
 
 
 def test_a_missing_model(command, tmp_path):

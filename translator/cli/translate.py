@@ -1,9 +1,8 @@
 """`translator translate`: a filter, one line in, one line out."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, BinaryIO, TextIO
@@ -45,9 +44,12 @@ def translate(
     A blank line stays a blank line, so line numbers match. A line of several sentences
     is split, translated, and joined again.
 
-    With --scores or --nbest a line is one sentence, and each of its translations a
-    line: NUMBER, SCORE and TRANSLATION with tabs between them, numbered from 1 as the
-    input lines are. The score is the log-probability over the length.
+    With --scores a line is NUMBER, SCORE and TRANSLATION with tabs between them,
+    numbered from 1 as the input lines are. The score is the log-probability over the
+    length, or the mean of those of several sentences.
+
+    With --nbest there are several such lines for each line of the input, which is
+    taken as one sentence.
 
     Example: echo "Where is the station?" | translator translate data/models/en-es
     """
@@ -68,28 +70,24 @@ def translate(
         is_waiting = input is None and sys.stdin.isatty()
         with open_output(output) as target:
             for chunk in _chunks(lines, 1 if is_waiting else _CHUNK_SIZE):
-                if scores or nbest > 1:
-                    write = partial(_write_numbered, num_hypotheses=nbest)
-                else:
-                    write = _write_lines
-                write(translator, chunk, search, target)
+                numbers, texts = zip(*chunk, strict=True)
+                found = _find_translations(translator, texts, search, nbest)
+                for number, translations in zip(numbers, found, strict=True):
+                    for translation in translations:
+                        score = f"{number}\t{translation.score:.4f}\t"
+                        prefix = score if scores or nbest > 1 else ""
+                        target.write(f"{prefix}{translation.text}\n")
                 target.flush()
 
 
-def _write_lines(translator, chunk: list[tuple[int, str]], search, target) -> None:
-    texts = [text for _, text in chunk]
-    for translation in translator.translate(texts, search):
-        target.write(translation.text + "\n")
-
-
-def _write_numbered(
-    translator, chunk: list[tuple[int, str]], search, target, num_hypotheses: int
-) -> None:
-    texts = [text for _, text in chunk]
+def _find_translations(
+    translator, texts: Sequence[str], search: SearchConfig, num_hypotheses: int
+) -> list[list]:
+    """Returns the translations of each text: things with a text and a score."""
+    if num_hypotheses == 1:
+        return [[translation] for translation in translator.translate(texts, search)]
     found = translator.translate_sentences(texts, search, num_hypotheses)
-    for (number, _), translation in zip(chunk, found, strict=True):
-        for hypothesis in translation.hypotheses:
-            target.write(f"{number}\t{hypothesis.score:.4f}\t{hypothesis.text}\n")
+    return [sentence.hypotheses for sentence in found]
 
 
 def change_search(search: SearchConfig, options: dict) -> SearchConfig:
