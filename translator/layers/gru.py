@@ -390,7 +390,9 @@ class GRU(keras.layers.RNN):
             shown = self._shown(mask)
             outputs = tf.where(shown, outputs, tf.zeros([], outputs.dtype))
             last_output = tf.where(shown[-1], state, tf.zeros([], state.dtype))
-        return last_output, tf.transpose(outputs, [1, 0, 2]), [state]
+        outputs = tf.transpose(outputs, [1, 0, 2])
+        outputs.set_shape([*sequences.shape[:2], self.units])
+        return last_output, outputs, [state]
 
     def _in_reading_order(self, mask):
         mask = tf.transpose(tf.cast(mask, tf.bool))[:, :, None]
