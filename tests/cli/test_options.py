@@ -59,6 +59,15 @@ def test_help_of_each_option(help_lines, name):
             assert f"< {bound.lt}" in line
 
 
+@pytest.mark.parametrize("name", ["translate", "evaluate"])
+def test_help_for_a_run_names_no_defaults(command, name):
+    """Catches: a default of the program where that of the run is used."""
+    help_text = command(name, "--help").output
+    assert "Search options (default: the run's)" in help_text
+    [line] = [line for line in help_text.splitlines() if "--beam-size " in line]
+    assert "default" not in line and ">= 1" in line
+
+
 def test_help_of_a_choice(help_lines):
     assert "[one of: adam, adamw]" in help_lines["optimizer"]
 

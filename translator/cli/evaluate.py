@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from translator.evaluation import EvaluationSet
 
 
-@config_options("search")
+@config_options("search", are_of_run=True)
 def evaluate(
     options: dict,
     run: Annotated[

@@ -17,7 +17,9 @@ from pydantic_core import PydanticUndefined
 from translator.config import Config
 
 
-def config_options(*sections: str) -> Callable[[Callable], Callable]:
+def config_options(
+    *sections: str, are_of_run: bool = False
+) -> Callable[[Callable], Callable]:
     """Gives a command the options of some sections of `Config`.
 
     The command gets those that were typed as its argument `options`, a dictionary of
@@ -25,6 +27,8 @@ def config_options(*sections: str) -> Callable[[Callable], Callable]:
 
     Args:
         sections: Names of fields of `Config`, such as `search`.
+        are_of_run: Whether the values that are not typed come from a run folder; the
+            help then names no defaults.
 
     Example:
         >>> @config_options("search")
@@ -34,7 +38,7 @@ def config_options(*sections: str) -> Callable[[Callable], Callable]:
         {'beam_size': 3}
     """
     parameters = {
-        name: _parameter(name, field, section)
+        name: _parameter(name, field, section, are_of_run)
         for section in sections
         for name, field in _fields(section).items()
     }
@@ -70,17 +74,21 @@ def _fields(section: str) -> dict[str, FieldInfo]:
     return model.model_fields
 
 
-def _parameter(name: str, field: FieldInfo, section: str) -> inspect.Parameter:
+def _parameter(
+    name: str, field: FieldInfo, section: str, is_of_run: bool
+) -> inspect.Parameter:
     """Turns a field into a keyword parameter that typer reads as an option."""
     flag = "--" + name.replace("_", "-")
     is_switch = field.annotation is bool
-    notes = (_choices_text(field), _default_text(field), _bounds_text(field))
+    panel = f"{section.capitalize()} options"
+    default_text = "" if is_of_run else _default_text(field)
+    notes = (_choices_text(field), default_text, _bounds_text(field))
     option = typer.Option(
         f"{flag}/--no-{flag[2:]}" if is_switch else flag,
         help=" ".join(filter(None, (field.description, *notes))),
         show_default=False,
         metavar=_metavar(field.annotation),
-        rich_help_panel=f"{section.capitalize()} options",
+        rich_help_panel=f"{panel} (default: the run's)" if is_of_run else panel,
     )
     return inspect.Parameter(
         name,

@@ -17,7 +17,7 @@ from translator.errors import UserError
 _CHUNK_SIZE = 256
 
 
-@config_options("search")
+@config_options("search", are_of_run=True)
 def translate(
     options: dict,
     model: Annotated[
