@@ -9,8 +9,9 @@ from itertools import product
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import kernels
 
-from translator.search import StepResult, beam_search, greedy_search
+from translator.search import StepResult, _top_k, beam_search, greedy_search
 from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
 WORD_ID = 4  # The first of the words: UNK and these may be chosen, besides EOS.
@@ -69,7 +70,7 @@ class TableModel:
         node = tf.where(ids == BOS_ID, 0, node)
         places = tf.concat([state["sentence"], node[:, None]], axis=1)
         # Logits are log-probabilities up to a constant, here another for each row.
-        shift = tf.cast(node[:, None], tf.float32)
+        shift = tf.cast(node[:, None] % 7, tf.float32)
         logits = tf.gather_nd(tf.constant(self.log_probs, tf.float32), places) + shift
         weights = tf.gather_nd(tf.constant(self.weights, tf.float32), places)
         return StepResult(logits, state | {"rest": (node,)}, weights)
@@ -209,19 +210,22 @@ def test_a_finished_hypothesis_leaves_the_beam():
     """Catches: a place of the beam that stays taken, or one that is filled again.
 
     The empty translation ends at once. Of the two places one is left: it goes on with
-    the better word alone, though the other one would have won in the end.
+    the better word alone, though the other ones would have won in the end.
     """
     model = TableModel.of_beginnings(
         {
             (): {EOS_ID: 0.5, UNK_ID: 0.3, WORD_ID: 0.2},
-            (UNK_ID,): {EOS_ID: 0.2, UNK_ID: 0.1, WORD_ID: 0.1},
+            (UNK_ID,): {UNK_ID: 0.6, WORD_ID: 0.4},
+            (UNK_ID, UNK_ID): {EOS_ID: 0.2},
+            (UNK_ID, WORD_ID): {EOS_ID: 1.0},
             (WORD_ID,): {EOS_ID: 1.0},
         },
-        max_length=2,
+        max_length=3,
     )
-    found = model.search([2], beam_size=2, length_penalty=0.0)
-    assert ids_of(found) == [[EOS_ID], [UNK_ID, EOS_ID]]
-    np.testing.assert_allclose(np.exp(found.log_probs), [[0.5, 0.06]], rtol=1e-5)
+    found = model.search([3], beam_size=2, length_penalty=0.0)
+    assert ids_of(found) == [[EOS_ID], [UNK_ID, UNK_ID, EOS_ID]]
+    # 0.3 * 0.6 * 0.2; 0.3 * 0.4 * 1.0 by UNK and the word, 0.2 * 1.0 by the word.
+    np.testing.assert_allclose(np.exp(found.log_probs), [[0.5, 0.036]], rtol=1e-5)
 
 
 def test_the_search_ends_when_all_are_finished():
@@ -311,6 +315,33 @@ def test_pad_and_bos_are_never_chosen():
         assert found.log_probs[0, rank] == pytest.approx(log_prob, abs=1e-4)
 
 
+@pytest.mark.parametrize("k", [1, 5, 40])
+@pytest.mark.parametrize("vocabulary_size", [40, 64, 1000])
+def test_top_k_is_that_of_tensorflow(vocabulary_size, k):
+    """Catches: a block too few, an id of the padded block, a lost offset."""
+    rng = np.random.default_rng(12)
+    logits = rng.normal(size=(3, vocabulary_size)).astype(np.float32)
+    logits[1].sort()  # The best are neighbours.
+    expected = tf.math.top_k(logits, k)
+    for ours, theirs in zip(_top_k(tf.constant(logits), k), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_top_k_of_nothing_but_the_impossible_gives_ids():
+    """Catches: an id behind the vocabulary, which an embedding refuses."""
+    logits = tf.constant([[-np.inf] * 35 + [0.0] * 5], tf.float32)
+    best, ids = _top_k(logits, 40)
+    assert (best == logits[0, 0]).numpy().sum() == 35
+    assert 0 <= ids.numpy().min() <= ids.numpy().max() < 40
+
+
+def test_a_beam_without_a_place_is_refused():
+    """Catches: an error of TensorFlow's in place of ours."""
+    model = TableModel.random(13)
+    with pytest.raises(ValueError, match="at least 1. Received: beam_size=0"):
+        model.search([4, 4], beam_size=0)
+
+
 def test_one_trace_for_all_shapes():
     """Catches: a graph for each batch size, source length or longest length."""
     num_traces = 0
@@ -350,6 +381,23 @@ def test_graph_and_eager_agree():
     eager, graph = model.search([4, 2], 3), search(tf.constant([4, 2]))
     for ours, theirs in zip(eager, graph, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
+def test_every_operation_has_a_gpu_kernel():
+    """Catches: an operation for the CPU alone, such as `tf.sets` or `tf.unique`."""
+    model = TableModel.random(10)
+    search = tf.function(
+        lambda max_lengths: beam_search(model.step, model.state(), max_lengths, 3)
+    )
+    spec = tf.TensorSpec([None], tf.int32)
+    graph = search.get_concrete_function(spec).graph.as_graph_def()
+    bodies = [function.node_def for function in graph.library.function]
+    operations = {node.op for nodes in (graph.node, *bodies) for node in nodes}
+    assert {"TopKV2", "TensorListStack"} <= operations  # also those of the loops
+    for operation in operations:
+        registered = kernels.get_registered_kernels_for_op(operation).kernel
+        devices = {kernel.device_type for kernel in registered}
+        assert devices & {"GPU", "DEFAULT"}, operation
 
 
 def test_an_empty_batch():
