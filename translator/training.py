@@ -557,7 +557,8 @@ def train(
     Raises:
         UserError: Bad data or options, or nothing to resume.
     """
-    console = Console(stderr=True)
+    # Plain lines in a notebook too: the live display there needs ipywidgets.
+    console = Console(stderr=True, force_jupyter=False)
     strategy = find_strategy(console)
     keras.utils.set_random_seed(config.training.seed)
     keras.config.set_dtype_policy(
