@@ -197,7 +197,9 @@ def _cell_size(num_tokens: int) -> float:
 def _heat_map(
     figure: Figure, axes: Axes, values: np.ndarray, label: str, aspect: str
 ) -> None:
-    image = axes.imshow(values, vmin=0, vmax=1, cmap=_WEIGHTS, aspect=aspect)
+    image = axes.imshow(
+        values, vmin=0, vmax=1, cmap=_WEIGHTS, aspect=aspect, interpolation="nearest"
+    )
     slimness = 7 * axes.get_position().height * figure.get_figheight()
     bar = figure.colorbar(
         image, ax=axes, ticks=[0, 0.5, 1], shrink=0.9, pad=0.02, aspect=slimness
