@@ -217,6 +217,28 @@ def test_documented_commands_exist():
         parse(typer.main.get_command(programs[program]), arguments)
 
 
+@pytest.mark.slow
+def test_the_readmes_python_runs(tmp_path):
+    """Catches: an example with a name, an argument or a key that does not exist."""
+    if not (ROOT / "data" / "models" / "en-es" / "config.json").exists():
+        pytest.skip("no model in data/models/en-es")
+    pytest.importorskip("tensorflow_text")
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    blocks = re.findall(r"```python\n(.*?)```", DOCUMENTS[0].read_text(), re.DOTALL)
+    export = ["-m", "translator", "export", "data/models/en-es", "exports/en-es"]
+    assert len(blocks) == 2
+    for arguments in (export, *(["-c", block] for block in blocks)):
+        result = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        assert arguments is export or result.stdout
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
 def test_documents_point_to_files_that_exist(path):
     """Catches: a broken link, a picture that was not committed."""
