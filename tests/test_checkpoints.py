@@ -297,3 +297,20 @@ def test_packing_overwrites_nothing(tmp_path):
     message = error_of(pack_run, tmp_path / "run", tmp_path / "out")
     assert "is not an empty folder. Choose another one." in message
     assert "not a run folder" in error_of(pack_run, tmp_path / "out", tmp_path / "new")
+
+
+def test_a_packed_run_quotes_no_sentence(tmp_path):
+    """Catches: sentences of the corpus, with its own licence, shared with the model."""
+    run_dir, out_dir = tmp_path / "run", tmp_path / "out"
+    write_run(run_dir)
+    records = [{"step": 1, "loss": 2.5}, {"step": 2, "samples": ["Quoted one."]}]
+    lines = "".join(json.dumps(record) + "\n" for record in records)
+    (run_dir / "metrics.jsonl").write_text(lines)
+    report = {"name": "test", "worst": ["Quoted two."], "best": ["Quoted three."]}
+    (run_dir / "evaluation/test/report.json").write_text(json.dumps(report))
+    (run_dir / "evaluation/test/hypotheses.txt").write_text("Quoted four.\n")
+    pack_run(run_dir, out_dir)
+    texts = [path.read_bytes() for path in out_dir.rglob("*") if path.is_file()]
+    assert not any(b"Quoted" in text for text in texts)
+    packed = (out_dir / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in packed] == [records[0], {"step": 2}]

@@ -26,6 +26,8 @@ BEST_NAME = "checkpoints/best.npz"
 LAST_NAME = "checkpoints/last.npz"
 # Entry of `last.npz` that holds the progress as JSON; a variable cannot be called so.
 _PROGRESS = "progress.json"
+# Fields of `metrics.jsonl` and `report.json` that quote the corpus.
+_SENTENCES = ("samples", "worst", "best", "hypotheses")
 # What a damaged archive can raise, wherever the damage is.
 _READ_ERRORS = (
     OSError,
@@ -185,6 +187,9 @@ def load_run_config(run_dir: Path) -> tuple[Config, dict[str, Any]]:
 def pack_run(run_dir: Path, out_dir: Path) -> None:
     """Copies a run folder for sharing: half-precision weights, no training state.
 
+    No sentence of the corpus goes with it: samples, examples and translations of the
+    test set stay behind, the scores come along.
+
     Raises:
         UserError: `run_dir` is no run folder, or `out_dir` is not empty.
     """
@@ -198,14 +203,27 @@ def pack_run(run_dir: Path, out_dir: Path) -> None:
         {name: array.astype(np.float16) for name, array in arrays.items()},
         is_compressed=True,
     )
-    for name in (
-        CONFIG_NAME,
-        TOKENIZER_NAME,
-        "README.md",
-        "metrics.jsonl",
-        "curves.png",
-    ):
+    for name in (CONFIG_NAME, TOKENIZER_NAME, "README.md", "curves.png"):
         if (run_dir / name).exists():
             shutil.copy2(run_dir / name, out_dir / name)
-    if (run_dir / "evaluation").is_dir():
-        shutil.copytree(run_dir / "evaluation", out_dir / "evaluation")
+    for path in (
+        *run_dir.glob("metrics.jsonl"),
+        *run_dir.glob("evaluation/*/report.json"),
+    ):
+        _copy_without_sentences(path, out_dir / path.relative_to(run_dir))
+
+
+def _copy_without_sentences(path: Path, out_path: Path) -> None:
+    """Copies a file of JSON objects, one or one a line, without their sentences."""
+    text = path.read_text("utf-8")
+    is_lines = path.suffix == ".jsonl"
+    kept = [
+        {name: value for name, value in record.items() if name not in _SENTENCES}
+        for record in map(json.loads, text.splitlines() if is_lines else [text])
+    ]
+    dumped = (
+        json.dumps(record, ensure_ascii=False, indent=None if is_lines else 2) + "\n"
+        for record in kept
+    )
+    out_path.parent.mkdir(parents=True, exist_ok=True)
+    out_path.write_text("".join(dumped), "utf-8")

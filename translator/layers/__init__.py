@@ -1,0 +1,1 @@
+"""The layers that a translation network is made of."""
