@@ -40,9 +40,9 @@ def take_pictures(address: str) -> None:
         page.goto(address)
         page.locator("#source textarea").fill(TEXT)
         page.get_by_role("button", name="Translate", exact=True).click()
-        page.locator("#alternatives td").filter(visible=True).first.wait_for()
+        page.wait_for_function("document.querySelector('#target textarea').value")
         page.mouse.move(0, 0)
-        page.wait_for_timeout(1000)  # until nothing moves
+        page.wait_for_timeout(5000)  # the alternatives follow; nothing moves then
         page.screenshot(path=HERE / "page.png")
         page.get_by_role("tab", name="Attention").click()
         page.locator("#attention img").wait_for()

@@ -102,6 +102,7 @@ def test_a_mistake_is_told_and_the_page_goes_on(page):
     """Mistake: a box that says Error and stays."""
     translate(page, "x" * 501)
     page.get_by_text("The text has 501 characters, the limit is 500.").wait_for()
+    assert page.locator("#target .error").filter(visible=True).count() == 0
     translate(page, "Good day")
     expect_translation(page, "dooG yad")
     translate(page, "refuse <img src=x onerror=alert(1)>")

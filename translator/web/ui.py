@@ -292,7 +292,7 @@ def _errors_in_a_sentence():
         message = str(error)
         # Gradio renders the message as HTML, and it may quote the user's text.
         message = html.escape(message[:1].upper() + message[1:])
-        raise gr.Error(message, title="Not translated", print_exception=False) from None
+        raise gr.Error(message, print_exception=False) from None
     except Exception:
         logger.exception("a request failed")
         raise gr.Error(
@@ -396,7 +396,10 @@ def _results() -> tuple[gr.Column, gr.Dropdown, gr.Dataframe, gr.Plot]:
                 )
             with gr.Tab("Attention"):
                 attention = gr.Plot(
-                    show_label=False, container=False, elem_id="attention"
+                    format="png",
+                    show_label=False,
+                    container=False,
+                    elem_id="attention",
                 )
                 gr.Markdown(
                     "How much each word part of the translation (rows) looked at each "
