@@ -17,7 +17,9 @@ EVALUATION_DIR = "evaluation"
 def language_name(code: str) -> str:
     """Returns a language's English name, or the code where it is not a known one."""
     try:
-        return Locale.parse(code, sep="-").get_display_name("en") or code
+        # Resolving would make English of "und", a language that nobody told.
+        locale = Locale.parse(code, sep="-", resolve_likely_subtags=False)
+        return locale.get_display_name("en") or code
     except (UnknownLocaleError, ValueError):
         return code
 
@@ -38,12 +40,19 @@ def write_card(run_dir: Path) -> None:
 
 
 def _front_matter(config: Config, corpus: dict[str, Any]) -> str:
-    """The fields that model hubs read."""
+    """The fields that model hubs read, YAML. A JSON string is one of YAML, too."""
+    source, target, name = (
+        json.dumps(value, ensure_ascii=False)
+        for value in (
+            config.data.source_language,
+            config.data.target_language,  # "no", Norwegian, would be false
+            corpus["name"],
+        )
+    )
     return (
-        f"---\nlanguage:\n- {config.data.source_language}\n"
-        f"- {config.data.target_language}\n"
+        f"---\nlanguage:\n- {source}\n- {target}\n"
         f"pipeline_tag: translation\nlibrary_name: keras\n"
-        f"datasets:\n- {corpus['name']}\nmetrics:\n- bleu\n- chrf\n---"
+        f"datasets:\n- {name}\nmetrics:\n- bleu\n- chrf\n---"
     )
 
 

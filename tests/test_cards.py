@@ -1,0 +1,131 @@
+"""The model card: only what is true of the run, and no empty promises."""
+
+import json
+
+import pytest
+
+from translator.cards import CARD_NAME, language_name, write_card
+from translator.checkpoints import CONFIG_NAME
+from translator.config import make_config, save_config
+from translator.reporting import CURVES_NAME, METRICS_NAME
+
+CORPUS = {
+    "name": "tatoeba-en-es",
+    "languages": ["en", "es"],
+    "licence": "CC-BY 2.0",
+    "attribution": "www.example.org and its authors",
+    "release": "2026-01-02",
+}
+VALIDATIONS = [
+    {"kind": "validation", "step": 1_000, "minutes": 4.0, "bleu": 31.26, "chrf": 50.1},
+    {"kind": "validation", "step": 2_000, "minutes": 9.6, "bleu": 30.0, "chrf": 51.0},
+]
+
+
+def make_run(run_dir, corpus=CORPUS, languages=("en", "es"), **facts):
+    options = {"wiring": "classic", "attention": "general", "encoder_units": 77}
+    options |= dict(zip(("source_language", "target_language"), languages, strict=True))
+    facts = {"version": "1.2", "vocabulary_size": 4_321} | facts
+    config = make_config("base", options=options)
+    run_dir.mkdir(exist_ok=True)
+    save_config(config, run_dir / CONFIG_NAME, corpus_info=corpus, **facts)
+
+
+def card_of(run_dir):
+    write_card(run_dir)
+    return (run_dir / CARD_NAME).read_text("utf-8")
+
+
+def write_report(run_dir, name, bleu):
+    scores = {
+        metric: {
+            "score": score,
+            "low": score - 1,
+            "high": score + 1,
+            "signature": f"{metric}|v",
+        }
+        for metric, score in [("bleu", bleu), ("chrf", 60.0)]
+    }
+    folder = run_dir / "evaluation" / name
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text(json.dumps({"scores": scores}), "utf-8")
+
+
+def test_a_bare_run_has_a_card(tmp_path):
+    """Catches: a card that needs an evaluation, empty headings and lines."""
+    make_run(tmp_path, corpus={"name": "mine", "languages": ["en", "es"]})
+    card = card_of(tmp_path)
+    assert "# English to Spanish" in card
+    assert "of 77 units a side" in card and "4,321 subwords" in card
+    assert "classic wiring, general attention" in card
+    for absent in ("## Scores", "Licence", "Attribution", "Release", "![", "None"):
+        assert absent not in card
+
+
+def test_the_corpus_and_its_licence_are_named(tmp_path):
+    """Catches: an attribution that the licence asks for and the card leaves out."""
+    make_run(tmp_path)
+    card = card_of(tmp_path)
+    for value in ("`tatoeba-en-es`", *list(CORPUS.values())[2:]):
+        assert value in card
+
+
+def test_the_training_is_told(tmp_path):
+    """Catches: the last validation reported as the best."""
+    make_run(tmp_path, command="translator train --corpus x")
+    lines = map(json.dumps, VALIDATIONS)
+    (tmp_path / METRICS_NAME).write_text("\n".join(lines) + "\n", "utf-8")
+    (tmp_path / CURVES_NAME).write_bytes(b"")
+    card = card_of(tmp_path)
+    assert "2,000 steps in 10 minutes" in card
+    assert "(greedy): 31.3, chrF 50.1, at step 1,000." in card
+    assert "```sh\ntranslator train --corpus x\n```" in card
+    assert f"]({CURVES_NAME})" in card
+
+
+def test_scores_come_with_interval_and_signature(tmp_path):
+    """Catches: scores without what they need to be compared; a stale table."""
+    make_run(tmp_path)
+    write_report(tmp_path, "test", 43.21)
+    assert "| test | 43.2 (42.2 to 44.2) | `bleu|v` |" in card_of(tmp_path)
+    write_report(tmp_path, "dev", 41.0)
+    card = card_of(tmp_path)
+    rows = [line for line in card.splitlines() if line.startswith(("| dev", "| test"))]
+    assert len(rows) == 4 and rows[0].startswith("| dev | 41.0")
+
+
+@pytest.mark.parametrize(
+    ("name", "languages"),
+    [("tatoeba-en-es", ("en", "es")), ("my: corpus #1 'x'", ("no", "und"))],
+    ids=["plain", "yaml_syntax"],
+)
+def test_front_matter_is_yaml(tmp_path, name, languages):
+    """Catches: a file's name that is YAML; Norwegian, which YAML reads as `false`."""
+    yaml = pytest.importorskip("yaml")
+    make_run(tmp_path, corpus=CORPUS | {"name": name}, languages=languages)
+    _, front_matter, _ = card_of(tmp_path).split("---\n", 2)
+    assert yaml.safe_load(front_matter) == {
+        "language": list(languages),
+        "pipeline_tag": "translation",
+        "library_name": "keras",
+        "datasets": [name],
+        "metrics": ["bleu", "chrf"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("en", "English"),
+        ("pt-BR", "Portuguese (Brazil)"),
+        ("xx", "xx"),
+        ("und", "und"),
+        ("", ""),
+        ("not a code", "not a code"),
+    ],
+)
+def test_language_name(code, name):
+    """Catches: an error for an unknown code; a language that Babel makes of "und",
+    which stands for one that nobody told.
+    """
+    assert language_name(code) == name
