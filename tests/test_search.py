@@ -384,7 +384,7 @@ def test_graph_and_eager_agree():
 
 
 def test_every_operation_has_a_gpu_kernel():
-    """Catches: an operation for the CPU alone, such as `tf.sets` or `tf.unique`."""
+    """Catches: an operation for the CPU alone, such as those of `tf.sets`."""
     model = TableModel.random(10)
     search = tf.function(
         lambda max_lengths: beam_search(model.step, model.state(), max_lengths, 3)
