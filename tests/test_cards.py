@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from translator.cards import CARD_NAME, language_name, write_card
+from translator.cards import CARD_NAME, write_card
 from translator.checkpoints import CONFIG_NAME
 from translator.config import make_config, save_config
 from translator.reporting import CURVES_NAME, METRICS_NAME
@@ -111,21 +111,3 @@ def test_front_matter_is_yaml(tmp_path, name, languages):
         "datasets": [name],
         "metrics": ["bleu", "chrf"],
     }
-
-
-@pytest.mark.parametrize(
-    ("code", "name"),
-    [
-        ("en", "English"),
-        ("pt-BR", "Portuguese (Brazil)"),
-        ("xx", "xx"),
-        ("und", "und"),
-        ("", ""),
-        ("not a code", "not a code"),
-    ],
-)
-def test_language_name(code, name):
-    """Catches: an error for an unknown code; a language that Babel makes of "und",
-    which stands for one that nobody told.
-    """
-    assert language_name(code) == name

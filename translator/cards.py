@@ -4,24 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from babel import Locale, UnknownLocaleError
-
 from translator.checkpoints import load_run_config, replacing
 from translator.config import Config
+from translator.languages import language_name
 from translator.reporting import CURVES_NAME, read_metrics
 
 CARD_NAME = "README.md"
 EVALUATION_DIR = "evaluation"
-
-
-def language_name(code: str) -> str:
-    """Returns a language's English name, or the code where it is not a known one."""
-    try:
-        # Resolving would make English of "und", a language that nobody told.
-        locale = Locale.parse(code, sep="-", resolve_likely_subtags=False)
-        return locale.get_display_name("en") or code
-    except (UnknownLocaleError, ValueError):
-        return code
 
 
 def write_card(run_dir: Path) -> None:

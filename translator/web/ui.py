@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from babel import Locale, UnknownLocaleError
 from fastapi import FastAPI
 from matplotlib.figure import Figure
 
 from translator.errors import UserError
+from translator.languages import is_right_to_left, language_name
 from translator.plotting import attention_figure
 
 logger = logging.getLogger(__name__)
@@ -207,17 +207,6 @@ def checked_text(text: Any, max_characters: int) -> str:
     return text.replace("\0", "")
 
 
-def language_name(code: str) -> str:
-    """Returns the English name of a language code, or the code if it has none.
-
-    Example:
-        >>> language_name("es"), language_name("pt-BR"), language_name("xx")
-        ('Spanish', 'Portuguese (Brazil)', 'xx')
-    """
-    locale = _locale(code)
-    return (locale and locale.get_display_name("en")) or code
-
-
 def card_body(card: str) -> str:
     """Returns a model card without its YAML front matter.
 
@@ -317,13 +306,6 @@ def _kind(value: Any) -> str:
     return f"{value!r:.20}" if isinstance(value, int | float) else type(value).__name__
 
 
-def _locale(code: str) -> Locale | None:
-    try:
-        return Locale.parse(code.replace("-", "_"))
-    except (ValueError, UnknownLocaleError):
-        return None
-
-
 def _shortened(text: str, length: int = 60) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
@@ -353,7 +335,6 @@ def _source_box(name: str, code: str) -> gr.Textbox:
 
 
 def _target_box(name: str, code: str) -> gr.Textbox:
-    locale = _locale(code)
     return gr.Textbox(
         label=name,
         placeholder="The translation appears here",
@@ -363,7 +344,7 @@ def _target_box(name: str, code: str) -> gr.Textbox:
         interactive=False,
         buttons=["copy"],
         elem_id="target",
-        rtl=locale is not None and locale.text_direction == "rtl",
+        rtl=is_right_to_left(code),
         html_attributes=gr.InputHTMLAttributes(lang=code),
     )
 

@@ -1,0 +1,28 @@
+"""What a language code means to a reader."""
+
+from babel import Locale, UnknownLocaleError
+
+
+def language_name(code: str) -> str:
+    """Returns a language's English name, or the code where it is not a known one.
+
+    Example:
+        >>> language_name("es"), language_name("pt-BR"), language_name("xx")
+        ('Spanish', 'Portuguese (Brazil)', 'xx')
+    """
+    locale = _locale(code)
+    return (locale and locale.get_display_name("en")) or code
+
+
+def is_right_to_left(code: str) -> bool:
+    """Returns whether a language is written from right to left."""
+    locale = _locale(code)
+    return bool(locale) and locale.text_direction == "rtl"
+
+
+def _locale(code: str) -> Locale | None:
+    try:
+        # Resolving would make English of "und", a language that nobody told.
+        return Locale.parse(code, sep="-", resolve_likely_subtags=False)
+    except (UnknownLocaleError, ValueError):
+        return None
