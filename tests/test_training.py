@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
+import time
 from collections import Counter
+from contextlib import contextmanager
 from functools import cache
 from types import SimpleNamespace
 
@@ -23,22 +24,20 @@ from translator.batching import Batch, pad_batch
 from translator.cards import CARD_NAME
 from translator.checkpoints import (
     BEST_NAME,
-    CONFIG_NAME,
     LAST_NAME,
     TOKENIZER_NAME,
     load_arrays,
     load_run_config,
-    load_state,
 )
 from translator.config import ModelConfig, SearchConfig, TrainingConfig, make_config
+from translator.corpus import load_sets
 from translator.corpus.pairs import Pair
 from translator.errors import UserError
 from translator.inference import Translator
 from translator.model import build_model
-from translator.reporting import read_metrics
+from translator.reporting import RunLog, read_metrics
 from translator.tokenizer import Tokenizer
 from translator.training import (
-    Progress,
     StopRequest,
     Trainer,
     TrainStep,
@@ -306,3 +305,420 @@ def test_two_devices_make_the_update_of_one():
     assert found["one"][0][1] == 4 + 5 + 7 and found["one"][1][1] == 4 + 6
     np.testing.assert_allclose(found["two"], found["one"], rtol=1e-5)
     assert found["difference"] < 1e-5
+
+
+# --- The loop ------------------------------------------------------------------------
+
+# Each is longer than half of the 16 tokens of a batch, so each is a batch of its own.
+PAIRS = [
+    Pair(f"word {n}" + " of many" * 5, f"palabra {n}" + " de muchas" * 4)
+    for n in range(15)
+]
+
+
+class ListedPairs(list):
+    """Pairs with random access, without a file."""
+
+    def take(self, indices):
+        return [self[index] for index in indices]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return Tokenizer.train([text for pair in PAIRS for text in pair], 300)
+
+
+@pytest.fixture
+def make_trainer(tmp_path, tokenizer, monkeypatch):
+    """Makes a trainer whose steps and scores are made up: `losses` and `scores`.
+
+    An epoch has 15 batches.
+    """
+    monkeypatch.setattr(RunLog, "draw", lambda log: None)  # half a second each
+
+    def make(losses=(), scores=(), **options):
+        options = {"batch_tokens": 16, "epochs": 2, "patience": 0} | options
+        config = make_config("tiny", options=SMALL | options)
+        trainer = Trainer(
+            config,
+            tmp_path,
+            build_model(config.model, tokenizer.vocabulary_size),
+            tokenizer,
+            SimpleNamespace(train=ListedPairs(PAIRS), dev=PAIRS[:3]),
+            tf.distribute.get_strategy(),
+            Console(file=io.StringIO()),
+        )
+        losses, scores = iter(losses), iter(scores)
+
+        def validate():
+            score = next(scores, 0.0)
+            return {"loss": -score, "bleu": score, "chrf": score, "samples": []}
+
+        trainer._step_function = lambda batch: (next(losses, 1.0), 2.0)
+        trainer.validator = SimpleNamespace(scores=validate)
+        trainer.train_step._update_averages = lambda decay: None
+        return trainer
+
+    return make
+
+
+def steps_of(run_dir, kind):
+    return [r["step"] for r in read_metrics(run_dir) if r["kind"] == kind]
+
+
+def saved_progress(run_dir):
+    return json.loads(str(load_arrays(run_dir / LAST_NAME)["progress.json"]))
+
+
+def test_a_run_of_fifteen_batches_an_epoch(make_trainer, tmp_path):
+    """Catches: an epoch that is cut short, a missing record or validation."""
+    trainer = make_trainer()
+    trainer.run()
+    assert steps_of(tmp_path, "train") == [1, 20]
+    assert steps_of(tmp_path, "validation") == [15, 30]
+    progress = saved_progress(tmp_path)
+    assert (progress["step"], progress["epoch"], progress["batch"]) == (30, 2, 0)
+    assert progress["is_over"]
+
+
+@pytest.mark.parametrize("every", [7, 10])
+def test_validations_within_an_epoch(make_trainer, tmp_path, every):
+    """Catches: a last validation that is left out, or made twice at one step."""
+    make_trainer(validate_every=every).run()
+    assert steps_of(tmp_path, "validation") == [*range(every, 30, every), 30]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("bad_step", [9, 14, 15])
+def test_a_loss_that_is_no_number(make_trainer, tmp_path, bad, bad_step):
+    """Catches: a checkpoint of NaN written over the last good one, wherever the step
+    lies between records (1, 20) and validations (8, 16).
+    """
+    losses = [1.0] * 30
+    losses[bad_step - 1] = bad
+    trainer = make_trainer(losses, scores=[1, 2, 3], validate_every=8)
+    with pytest.raises(UserError, match="not a number.*checkpoint is kept") as caught:
+        trainer.run()
+    assert "\n" not in str(caught.value)
+    assert saved_progress(tmp_path)["step"] == 8
+    assert steps_of(tmp_path, "validation") == [8]
+    assert (tmp_path / BEST_NAME).exists()
+
+
+def test_a_development_loss_that_is_no_number(make_trainer, tmp_path):
+    """Catches: weights of NaN, of the very last update, saved as the best."""
+    with pytest.raises(UserError, match="not a number"):
+        make_trainer(scores=[1.0, float("nan")]).run()
+    assert saved_progress(tmp_path)["step"] == 15
+
+
+@pytest.mark.parametrize("select_by", ["bleu", "loss"])
+def test_patience(make_trainer, tmp_path, select_by):
+    """Catches: a lower loss taken for worse; a count that a gain does not reset."""
+    scores = [1, 0, 3, 2, 1, 9]
+    trainer = make_trainer(
+        scores=scores, epochs=3, validate_every=5, patience=2, select_by=select_by
+    )
+    trainer.run()
+    assert steps_of(tmp_path, "validation") == [5, 10, 15, 20, 25]
+    assert saved_progress(tmp_path)["best"] == 3
+    assert saved_progress(tmp_path)["is_over"]
+
+
+def test_the_best_weights_are_kept(make_trainer, tmp_path):
+    """Catches: `best.npz` of the last validation; weights saved for their averages."""
+    trainer = make_trainer(scores=[1, 5, 2], epochs=3)
+    weight, average = (
+        trainer.model.trainable_variables[0],
+        trainer.train_step.averages[0],
+    )
+    trainer.train_step.update_averages = lambda step: average.assign(
+        tf.fill(weight.shape, float(step))  # every 8 steps
+    )
+    trainer.run()
+    assert steps_of(tmp_path, "validation") == [15, 30, 45]
+    assert np.all(load_arrays(tmp_path / BEST_NAME)[weight.path] == 24)
+    assert np.all(load_arrays(tmp_path / LAST_NAME)[weight.path] < 2)
+
+
+def test_a_limit_of_minutes(make_trainer, tmp_path, monkeypatch):
+    """Catches: a limit that waits for the end of an epoch, or skips the scores."""
+    trainer = make_trainer(max_minutes=5, epochs=1_000)
+
+    def learning_rate(config, step, progress):
+        trainer._started -= 60  # each step takes a minute
+        return 0.1
+
+    monkeypatch.setattr(training, "learning_rate", learning_rate)
+    trainer.run()
+    assert steps_of(tmp_path, "validation") == [5]
+    assert saved_progress(tmp_path)["step"] == 5
+    assert saved_progress(tmp_path)["is_over"]
+
+
+def test_the_rate_falls_with_the_time_that_is_left(make_trainer):
+    """Catches: a cosine that has barely begun when the time is over."""
+    trainer = make_trainer(max_minutes=10, epochs=100)
+    trainer.progress.minutes = 7.5
+    assert trainer._done(epochs_done=2) == 0.75
+    assert trainer._done(epochs_done=90) == 0.9
+    trainer.progress.minutes = 99
+    assert trainer._done(epochs_done=2) == 1
+
+
+@contextmanager
+def interruption(step, number=signal.SIGTERM):
+    """Sends this process a signal when a step's learning rate is asked for."""
+    rate_of = training.learning_rate
+
+    def learning_rate(config, current, progress):
+        if current == step:
+            os.kill(os.getpid(), number)
+        return rate_of(config, current, progress)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "learning_rate", learning_rate)
+        yield
+
+
+def test_records_are_of_all_steps_since_the_last(make_trainer, tmp_path):
+    """Catches: losses that are lost when a run stops between two records."""
+    losses = [float(n) for n in range(1, 31)]
+    with interruption(step=11):
+        make_trainer(losses).run()
+    assert saved_progress(tmp_path)["step"] == 11
+    trainer = make_trainer(losses[11:])
+    trainer.restore()
+    trainer.run()
+    records = [r for r in read_metrics(tmp_path) if r["kind"] == "train"]
+    # The losses of two tokens a step: 1 at step 1, then the mean of 2 to 20.
+    assert [(r["step"], r["loss"]) for r in records] == [(1, 0.5), (20, 11 / 2)]
+
+
+@pytest.mark.parametrize("step", [15, 16, 30], ids=["last", "first", "end"])
+def test_a_signal_loses_no_validation(make_trainer, tmp_path, step):
+    """Catches: the validation of an epoch that a signal meets at its last batch."""
+    with interruption(step):
+        make_trainer().run()
+    assert saved_progress(tmp_path)["step"] == step
+    trainer = make_trainer()
+    trainer.restore()
+    trainer.run()
+    assert steps_of(tmp_path, "validation") == [15, 30]
+    assert saved_progress(tmp_path)["step"] == 30
+
+
+def test_a_signal_between_two_epochs(make_trainer, tmp_path):
+    """Catches: an epoch that counts as done though its validation was left out."""
+    trainer = make_trainer()
+    batches = trainer._dataset
+
+    def batches_then_signal(epoch):
+        yield from batches(epoch)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    trainer._dataset = batches_then_signal
+    trainer.run()
+    trainer = make_trainer()
+    trainer.restore()
+    trainer.run()
+    assert steps_of(tmp_path, "validation") == [15, 30]
+
+
+def test_stop_request():
+    """Catches: a second Ctrl-C that is swallowed; handlers that stay behind."""
+    before = signal.getsignal(signal.SIGINT)
+    stop = StopRequest()
+    with stop.listening():
+        assert stop.signal is None
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.signal == signal.SIGTERM
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_validator_scores(tokenizer):
+    """Catches: a mean of batches' means; references and hypotheses exchanged."""
+    model = build_model(ModelConfig(**SMALL), tokenizer.vocabulary_size)
+    pairs = [Pair(p.source * (1 + n % 3), p.target) for n, p in enumerate(PAIRS[:6])]
+
+    class Parrot:
+        """Gives every target but for its last words."""
+
+        def __init__(self):
+            self.model, self.tokenizer = model, tokenizer
+
+        def translate_sentences(self, sentences, search):
+            assert search.beam_size == 1
+            texts = {p.source: p.target.removesuffix(" de muchas") for p in pairs}
+            return [
+                SimpleNamespace(hypotheses=[SimpleNamespace(text=texts[sentence])])
+                for sentence in sentences
+            ]
+
+    scores = Validator(Parrot(), pairs, batch_tokens=60).scores()
+    sides = [tokenizer.encode_batch(side) for side in zip(*pairs, strict=True)]
+    loss = batch_loss(model, pad_batch(*sides), 0.0, training=False)
+    assert scores["loss"] == pytest.approx(float(loss.total / loss.num_tokens), 1e-5)
+    # All eight words are right, of ten: BLEU is its brevity penalty alone.
+    assert scores["bleu"] == pytest.approx(100 * math.exp(1 - 10 / 8))
+    assert 70 < scores["chrf"] < 100
+    assert scores["samples"][0] == {
+        "source": pairs[0].source,
+        "reference": "palabra 0 de muchas de muchas de muchas de muchas",
+        "hypothesis": "palabra 0 de muchas de muchas de muchas",
+    }
+    assert len(scores["samples"]) == 3
+
+
+# --- The whole -----------------------------------------------------------------------
+
+
+def number_options(**options):
+    """A run of seconds: 2 epochs of some 30 batches, everything random turned on."""
+    return make_config(
+        "tiny",
+        options=SMALL
+        | {
+            "corpus": ("numbers-en-es",),
+            "num_generated_pairs": 300,
+            "vocabulary_size": 330,
+            "dropout": 0.2,
+            "recurrent_dropout": 0.1,
+            "subword_sampling": 0.5,
+            "batch_tokens": 400,
+            "epochs": 2,
+            "validation_pairs": 4,
+        }
+        | options,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("runs") / "numbers"
+    train(number_options(), run_dir, command="translator train --preset tiny")
+    return run_dir
+
+
+def test_a_run_folder_is_complete(finished):
+    """Catches: a file that is forgotten, options that are not the resolved ones."""
+    for name in (BEST_NAME, TOKENIZER_NAME, "curves.png", CARD_NAME):
+        assert (finished / name).stat().st_size > 0
+    assert list((finished / "tensorboard").iterdir())
+    config, facts = load_run_config(finished)
+    assert config.model == number_options().model
+    assert (config.data.source_language, config.data.target_language) == ("en", "es")
+    assert (
+        facts["tokenizer_sha256"] == Tokenizer.load(finished / TOKENIZER_NAME).checksum
+    )
+    assert facts["corpus_info"]["name"] == "numbers-en-es"
+    assert facts["command"] == "translator train --preset tiny"
+    validation = [r for r in read_metrics(finished) if r["kind"] == "validation"][-1]
+    assert {"step", "epoch", "loss", "bleu", "chrf", "minutes"} < validation.keys()
+    assert len(validation["samples"]) == 3
+
+
+def test_a_run_folder_translates(finished):
+    """Catches: weights that were saved under other names than they are loaded by."""
+    translator = Translator.load(finished)
+    [translation] = translator.translate(["twenty-one"], SearchConfig(beam_size=2))
+    assert translation.sentences[0].hypotheses[0].tokens
+
+
+def without_times(record):
+    return {
+        name: value
+        for name, value in record.items()
+        if name not in ("minutes", "tokens_per_second")
+    }
+
+
+def test_an_interrupted_run_equals_one_that_was_not(finished, tmp_path):
+    """Catches: dropout seeds, moments, averages, data position or subword samples
+    that are not taken up where they were; bit by bit.
+    """
+    config, run_dir = number_options(), tmp_path / "numbers"
+    num_steps = read_metrics(finished)[-1]["step"]
+    stop_at = num_steps * 2 // 3  # within the second epoch
+    with interruption(stop_at):
+        train(config, run_dir)
+    assert saved_progress(run_dir)["step"] == stop_at
+    train(config, run_dir, resume=True)
+    for name in (BEST_NAME, LAST_NAME):
+        expected, found = (load_arrays(folder / name) for folder in (finished, run_dir))
+        assert found.keys() == expected.keys()
+        expected.pop("progress.json", None)
+        for key, array in expected.items():
+            np.testing.assert_array_equal(found[key], array, err_msg=key)
+    assert list(map(without_times, read_metrics(run_dir))) == list(
+        map(without_times, read_metrics(finished))
+    )
+
+
+def test_nothing_to_resume(tmp_path):
+    with pytest.raises(UserError) as caught:
+        train(number_options(), tmp_path / "numbers", resume=True)
+    assert "\n" not in str(caught.value)
+
+
+TRAIN = """
+import sys
+from pathlib import Path
+from translator.config import make_config
+from translator.training import train
+
+if __name__ == "__main__":
+    train(make_config("tiny", options=eval(sys.argv[1])), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_saves_and_exits(tmp_path):
+    """Catches: a signal that waits for the end of an epoch, an exit with an error."""
+    options = {
+        "corpus": ("numbers-en-es",),
+        "epochs": 1_000,
+        "num_generated_pairs": 200,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", TRAIN, repr(options), str(tmp_path / "run")],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        wait_for(lambda: read_metrics(tmp_path / "run"))
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 0, errors
+    assert "Stopped by SIGTERM after step" in errors
+    assert saved_progress(tmp_path / "run")["step"] >= 1
+
+
+def wait_for(condition, seconds=300):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_numbers_are_learned(tmp_path):
+    """Catches: anything. The command of the README, from its corpus to its scores."""
+    started = time.monotonic()
+    config = make_config("tiny", options={"corpus": ("numbers-en-es",)})
+    train(config, tmp_path / "run")
+    pairs = load_sets(config.data).tests["test"]
+    translations = Translator.load(tmp_path / "run").translate_sentences(
+        [pair.source for pair in pairs]
+    )
+    num_exact = sum(
+        translation.hypotheses[0].text == pair.target
+        for translation, pair in zip(translations, pairs, strict=True)
+    )
+    seconds = time.monotonic() - started
+    print(f"{num_exact} of {len(pairs)} exact in {seconds:.0f} seconds")
+    assert num_exact >= 0.95 * len(pairs) and len(pairs) > 1_000
