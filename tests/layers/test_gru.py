@@ -541,13 +541,16 @@ def test_config_survives_json(layer):
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize(
-    "layer",
-    [wrap_in_bidirectional(GRUCell(U)), keras.layers.Bidirectional(GRU(U))],
+    "make_layer",
+    [
+        lambda: wrap_in_bidirectional(GRUCell(U)),
+        lambda: keras.layers.Bidirectional(GRU(U)),
+    ],
     ids=["RNN of a cell", "layer"],
 )
-def test_model_loads_without_custom_objects(layer, tmp_path):
+def test_model_loads_without_custom_objects(make_layer, tmp_path):
     """Mistake: class not registered."""
-    model = keras.Sequential([keras.Input((None, D)), layer])
+    model = keras.Sequential([keras.Input((None, D)), make_layer()])
     model.save(tmp_path / "model.keras")
 
     loaded = keras.saving.load_model(tmp_path / "model.keras")

@@ -483,13 +483,13 @@ def _gate_gradients(d_state, state, gates, transposed_product, reset_after):
         state that the recurrent products saw, `(batch_size, units)`.
     """
     z, r, c, past = gates
-    # Of the sums that enter sigmoid and tanh.
+    # By the sums inside sigmoid and tanh:
     d_z = d_state * (state - c) * z * (1 - z)
-    d_h = d_state * (1 - z) * (1 - c * c)
-    d_seen = d_h if reset_after else transposed_product(d_h, "h")
+    d_c = d_state * (1 - z) * (1 - c * c)
+    d_seen = d_c if reset_after else transposed_product(d_c, "h")
     d_past = d_seen * r
     d_r = d_past * past * (1 - r)
-    d_projected = tf.concat([d_z, d_r, d_h], axis=-1)
+    d_projected = tf.concat([d_z, d_r, d_c], axis=-1)
     if reset_after:
         d_product = tf.concat([d_z, d_r, d_past], axis=-1)
         return d_projected, d_product, transposed_product(d_product, "zrh")
@@ -548,7 +548,11 @@ class _Loop:
         return run(projected, state, kernel, bias)
 
     def forward(self, projected, state, kernel, bias):
-        """Returns the states, the initial one first, and arrays of what made them."""
+        """Returns the states, the initial one first, and arrays of what made them.
+
+        The arrays hold references, not copies: without a backward pass they cost
+        memory for as long as the loop runs, but no time that could be measured.
+        """
         num_steps = tf.shape(projected)[0]
         kernels = self._columns(kernel)
 
@@ -614,10 +618,10 @@ class _Loop:
             return tf.matmul(seen, d_products, transpose_a=True)
         _, reset_gates, _, pasts = gates
         reset_seen = _rows(reset_gates.stack() * pasts.stack())
-        d_zr, d_h = tf.split(d_products, [2 * seen.shape[-1], -1], axis=-1)
+        d_zr, d_c = tf.split(d_products, [2 * seen.shape[-1], -1], axis=-1)
         d_kernels = (
             tf.matmul(seen, d_zr, transpose_a=True),
-            tf.matmul(reset_seen, d_h, transpose_a=True),
+            tf.matmul(reset_seen, d_c, transpose_a=True),
         )
         return tf.concat(d_kernels, axis=-1)
 
