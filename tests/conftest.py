@@ -39,7 +39,7 @@ def run_dir(tmp_path_factory) -> Path:
     )
     from translator.config import make_config, save_config
     from translator.model import build_model
-    from translator.tokenizer import EOS_ID, Tokenizer
+    from translator.tokenizer import EOS_ID, UNK_ID, Tokenizer
 
     sizes = {"embedding_dim": 12, "encoder_units": 8, "decoder_units": 16}
     data = {"corpus": ("toy.en", "toy.es")}
@@ -53,8 +53,9 @@ def run_dir(tmp_path_factory) -> Path:
     rng = np.random.default_rng(1)
     for variable in model.weights:
         variable.assign(rng.normal(scale=0.5, size=variable.shape))
+    # Ends, and what a trained model never writes, are likely.
     bias = model.output_embedding.output_bias
-    bias.assign(bias.numpy() + 3 * (np.arange(bias.shape[0]) == EOS_ID))
+    bias.assign(bias.numpy() + 3 * np.isin(np.arange(bias.shape[0]), [EOS_ID, UNK_ID]))
 
     path = tmp_path_factory.mktemp("runs") / "toy"
     save_weights(model, path / BEST_NAME)

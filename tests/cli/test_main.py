@@ -72,6 +72,7 @@ def test_no_arguments_show_the_help(command):
     status, output, errors = command()
     assert status == 2
     assert "Usage: translator" in output + errors
+    assert "evaluate" in output + errors
 
 
 def test_a_mistake_of_the_user_is_one_line(command):
