@@ -198,10 +198,11 @@ class SearchConfig(_Options):
         5, ge=1, le=64, description="Hypotheses kept at each position; 1 is greedy."
     )
     length_penalty: float = Field(
-        1.0,
+        1.2,
         ge=0,
         le=5,
-        description="Exponent a of score = log_prob / length**a.",
+        description="Exponent a of score = log_prob / length**a; more than 1 makes "
+        "translations longer.",
     )
     max_length_factor: float = Field(
         2.0,
