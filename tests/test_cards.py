@@ -84,14 +84,17 @@ def test_the_training_is_told(tmp_path):
 
 
 def test_scores_come_with_interval_and_signature(tmp_path):
-    """Catches: scores without what they need to be compared; a stale table."""
+    """Catches: scores without what they need to be compared; a stale table; a bar of
+    the signature that ends its cell.
+    """
     make_run(tmp_path)
     write_report(tmp_path, "test", 43.21)
-    assert "| test | 43.2 (42.2 to 44.2) | `bleu|v` |" in card_of(tmp_path)
+    row = r"| test | BLEU | 43.2 (42.2 to 44.2) | `bleu\|v` |"
+    assert row in card_of(tmp_path)
     write_report(tmp_path, "dev", 41.0)
     card = card_of(tmp_path)
     rows = [line for line in card.splitlines() if line.startswith(("| dev", "| test"))]
-    assert len(rows) == 4 and rows[0].startswith("| dev | 41.0")
+    assert len(rows) == 4 and rows[0].startswith("| dev | BLEU | 41.0")
 
 
 @pytest.mark.parametrize(

@@ -64,17 +64,20 @@ def _scores(run_dir: Path) -> str:
     rows = []
     for path in sorted((run_dir / EVALUATION_DIR).glob("*/report.json")):
         report = json.loads(path.read_text("utf-8"))
-        for metric in ("bleu", "chrf"):
+        for metric, name in (("bleu", "BLEU"), ("chrf", "chrF")):
             score = report["scores"][metric]
+            signature = score["signature"].replace("|", "\\|")  # or it ends the cell
             rows.append(
-                f"| {path.parent.name} | {score['score']:.1f} "
-                f"({score['low']:.1f} to {score['high']:.1f}) | "
-                f"`{score['signature']}` |"
+                f"| {path.parent.name} | {name} | {score['score']:.1f} "
+                f"({score['low']:.1f} to {score['high']:.1f}) | `{signature}` |"
             )
     if not rows:
         return ""
-    header = "| set | score (95% interval) | sacreBLEU signature |\n| --- | --- | --- |"
-    return "## Scores\n\n" + "\n".join([header, *rows])
+    header = [
+        "| set | metric | score (95% interval) | sacreBLEU signature |",
+        "| --- | --- | --- | --- |",
+    ]
+    return "## Scores\n\n" + "\n".join([*header, *rows])
 
 
 def _training(run_dir: Path, config: Config, facts: dict[str, Any]) -> str:
