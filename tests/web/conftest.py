@@ -1,19 +1,5 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-
-
-def start_server(*arguments):
-    """Starts serve.py over the fake translator, for which any folder will do."""
-    script = Path(__file__).with_name("fake_server.py")
-    return subprocess.Popen(
-        [sys.executable, str(script), str(script.parent), *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+from fake_server import start_server
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,4 @@
+import os
 import signal
 import socket
 import subprocess
@@ -6,14 +7,19 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import start_server
+from fake_server import start_server
 
 SERVE = Path(__file__).parents[2] / "serve.py"
+
+
+# As a user has it: TensorFlow's log level is not set.
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
 
 
 def run_serve(*arguments):
     return subprocess.run(
         [sys.executable, str(SERVE), *map(str, arguments)],
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         timeout=600,  # TensorFlow takes its time on a busy machine
@@ -88,3 +94,23 @@ def test_the_next_port_when_none_was_asked_for(server):
     process.communicate(timeout=60)
     assert line.startswith("English to Spanish at http://127.0.0.1:")
     assert server not in line
+
+
+def test_a_run_folder_is_loaded_and_answers(run_dir):
+    """Mistake: a log line of TensorFlow, or a model that is loaded and not served."""
+    process = subprocess.Popen(
+        [sys.executable, str(SERVE), str(run_dir)],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    line = process.stdout.readline()
+    address = f"{line.split(' at ')[1].split()[0]}gradio_api/call/translate"
+    reply = httpx.post(address, json={"data": ["Where is it?", 2, 2]}, timeout=60)
+    stream = httpx.get(f"{address}/{reply.json()['event_id']}", timeout=60).text
+    process.terminate()
+    output, errors = process.communicate(timeout=120)
+    assert "event: complete" in stream
+    assert '"source": "Where is it?"' in stream
+    assert (process.returncode, output, errors) == (0, "", "")
