@@ -128,11 +128,6 @@ def run_server(app: Any, listener: socket.socket, line: str) -> None:
             await super().startup(sockets)
             typer.echo(f"{line} (Ctrl-C stops it)")
 
-        async def shutdown(self, sockets=None):
-            # Open pages hold a stream each, which ends at this event alone.
-            app.routes[-1].app.stop_event.set()
-            await super().shutdown(sockets)
-
     # The server handles both signals itself, and then raises them once more.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
