@@ -127,7 +127,7 @@ def test_one_trace_for_many_lengths(traced):
 def test_loss_falls_on_a_repeated_batch(traced):
     """Catches: a gradient of the wrong sign, a rate of zero, a lost update."""
     batch, losses = random_batch(), []
-    for _ in range(40):
+    for _ in range(100):  # dropout makes some of them no step forward
         total, num_tokens = traced(batch)
         losses.append(float(total / num_tokens))
     assert num_tokens == np.count_nonzero(batch.target_output_ids)
