@@ -88,12 +88,13 @@ def test_tokens_do_not_overlap(num_source, num_target):
         pytest.param(["▁trans", "lator"], ["trans", "-lator"], id="continuation"),
         pytest.param(["▁Hi", "!", "</s>"], ["Hi", "!", "(end)"], id="punctuation"),
         pytest.param(["no", "mark"], ["no", "-mark"], id="first-has-no-mark"),
+        pytest.param(["▁¿", "Qué", "?"], ["¿", "Qué", "?"], id="after-a-mark"),
         pytest.param(["▁", "7"], ["(space)", "7"], id="lone-mark"),
         pytest.param(["▁" + "a" * 99], ["a" * 23 + "…"], id="cut"),
     ],
 )
 def test_subwords_are_shown_as_parts_of_words(tokens, labels):
-    """Mistake: sentencepiece's mark left on the axis."""
+    """Mistake: sentencepiece's mark left on the axis, or a hyphen after "¿"."""
     figure = plotting.attention_figure(tokens, ["▁x"], random_weights(1, len(tokens)))
     assert label_texts(figure.axes[0].xaxis) == labels
 

@@ -227,21 +227,22 @@ def _token_ticks(axes: Axes, which: str, tokens: Sequence[str], cell: float) -> 
 
 def _token_labels(tokens: Sequence[str]) -> list[str]:
     """Turns subwords into what a reader expects to see on an axis."""
+    previous = ["", *tokens[:-1]]
     return [
-        _token_label(token, is_first=position == 0)
-        for position, token in enumerate(tokens)
+        _token_label(token, continues_word=before[-1:].isalnum())
+        for before, token in zip(previous, tokens, strict=True)
     ]
 
 
-def _token_label(token: str, is_first: bool) -> str:
-    if token == "</s>":  # noqa: S105
+def _token_label(token: str, continues_word: bool) -> str:
+    if token == "</s>":
         return "(end)"
     if token == _WORD_START:
         return "(space)"
-    starts_word = is_first or token.startswith(_WORD_START)
     text = token.removeprefix(_WORD_START).replace(_WORD_START, " ")
     if len(text) > _LONGEST_TOKEN:
         text = text[: _LONGEST_TOKEN - 1] + "…"
+    starts_word = token.startswith(_WORD_START) or not continues_word
     return text if starts_word or not text[:1].isalpha() else f"-{text}"
 
 
