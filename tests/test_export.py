@@ -32,6 +32,7 @@ HARD_SENTENCES = [
     "",
     " \t\u00a0",
 ]
+NO_UTF8 = [b"caf\xe9 \xff", b"a\xe2\x82 b", b"\xed\xa0\x80 c", b" \xff\xc2\xa0 d"]
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def answers_of_another_process(saved_model_dir, tmp_path_factory):
         [text.encode() for text in batch]
         for batch in (SENTENCES[:1], SENTENCES, [], HARD_SENTENCES)
     ]
-    batches.append([b"caf\xe9 \xff"])
+    batches.append(NO_UTF8)
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(saved_model_dir)],
         input=json.dumps([[text.hex() for text in batch] for batch in batches]),
@@ -94,7 +95,7 @@ def answers_of_another_process(saved_model_dir, tmp_path_factory):
         (1, SENTENCES),
         (2, []),
         (3, HARD_SENTENCES),
-        (4, ["caf\ufffd \ufffd"]),
+        (4, [text.decode("utf-8", "replace") for text in NO_UTF8]),
     ],
     ids=["one", "three", "none", "hard", "no_utf8"],
 )
