@@ -371,8 +371,8 @@ def _results() -> tuple[gr.Column, gr.Dropdown, gr.Dataframe, gr.Plot]:
                     elem_id="alternatives",
                 )
                 gr.Markdown(
-                    "Score: natural-log probability, divided by the length in "
-                    "subwords. Closer to 0 is more likely.",
+                    "Score: natural-log probability, divided by a power of "
+                    "the length. Closer to 0 is more likely.",
                     elem_classes="note",
                 )
             with gr.Tab("Attention"):
