@@ -3,7 +3,6 @@
 import errno
 import signal
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,13 +53,11 @@ def serve(model: Path, host: str, port: int | None) -> None:
             "make one with `translator train`."
         )
     with listen(host, port) as listener:
-        # Loading waits for files and computes outside of Python's lock: while it
-        # does, the page can be imported.
-        with ThreadPoolExecutor(1) as executor:
-            loading = executor.submit(load_translator, model)
-            from translator.web import ui
+        # One after the other: the imports take turns at Python's lock anyway, so a
+        # thread for each was measured to gain nothing.
+        translator = load_translator(model)
+        from translator.web import ui
 
-            translator = loading.result()
         app = ui.mount_app(ui.build_app(translator))
         source = ui.language_name(translator.source_language)
         target = ui.language_name(translator.target_language)
