@@ -119,7 +119,8 @@ def test_log_prob_is_that_of_the_tokens(translator):
         ids = np.array([[processor.piece_to_id(t) for t in hypothesis.tokens]])
         inputs = np.hstack([[[BOS_ID]], ids[:, :-1]])
         output = model(source_ids, source_ids != 0, inputs)
-        nats = smoothed_cross_entropy(model.to_logits(output.features), ids)
+        logits = model.to_logits(output.features)[0]
+        nats, _ = smoothed_cross_entropy(logits, ids[0].astype(np.int32))
         assert hypothesis.log_prob == pytest.approx(-float(np.sum(nats)), abs=1e-3)
         np.testing.assert_allclose(
             hypothesis.attention_weights, output.attention_weights[0], atol=1e-4

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from translator import losses
 from translator.losses import masked_cross_entropy, smoothed_cross_entropy
 
 B, T, V = 2, 3, 3
-IDS = np.array([[2, 0, 1], [1, 2, 0]])
+IDS = np.array([[2, 0, 1], [1, 2, 0]], np.int32)
 MASK = np.array([[True, True, True], [True, False, False]])
 
 
@@ -26,19 +27,38 @@ def smoothed_one_hot(ids, num_classes, smoothing):
 
 def identity_loss(logits, ids, mask, smoothing=0.0):
     """The loss of logits, by an output layer that changes nothing."""
+    num_classes = np.shape(logits)[-1]
+    kernel = tf.eye(num_classes, dtype=logits.dtype)
+    bias = tf.zeros(num_classes)
     return masked_cross_entropy(
-        tf.constant(logits), tf.identity, tf.constant(ids), tf.constant(mask), smoothing
+        tf.constant(logits),
+        kernel,
+        bias,
+        tf.constant(ids),
+        tf.constant(mask),
+        smoothing,
     )
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
 def test_equals_the_one_hot_formula(smoothing):
     """Catches: e / (V - 1) for e / V, the sum of logits for their mean, a lost sign."""
-    logits = random_logits(1)
+    logits, ids = random_logits(1, (6, V)), IDS.ravel()
     log_probs = np.log(softmax(logits))
-    expected = -(smoothed_one_hot(IDS, V, smoothing) * log_probs).sum(axis=-1)
-    loss = smoothed_cross_entropy(tf.constant(logits), tf.constant(IDS), smoothing)
-    np.testing.assert_allclose(loss, expected, atol=1e-5)
+    target = smoothed_one_hot(ids, V, smoothing)
+    loss, gradient = smoothed_cross_entropy(
+        tf.constant(logits), tf.constant(ids), smoothing
+    )
+    np.testing.assert_allclose(loss, -(target * log_probs).sum(axis=-1), atol=1e-5)
+    np.testing.assert_allclose(gradient, softmax(logits) - target, atol=1e-6)
+
+
+def test_a_target_of_no_probability_has_a_finite_loss():
+    """Catches: the logarithm of a probability that is zero in float32."""
+    logits = tf.constant([[200.0, 0.0, -50.0]])
+    loss, gradient = smoothed_cross_entropy(logits, tf.constant([2]))
+    np.testing.assert_allclose(loss, [250.0])
+    np.testing.assert_allclose(gradient, [[1.0, 0.0, -1.0]])
 
 
 def test_sum_and_count_are_of_real_tokens():
@@ -77,9 +97,7 @@ def test_gradient_is_probability_less_target(smoothing):
     logits = tf.constant(random_logits(4))
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        loss = masked_cross_entropy(
-            logits, tf.identity, tf.constant(IDS), tf.constant(MASK), smoothing
-        )
+        loss = identity_loss(logits, IDS, MASK, smoothing)
     expected = softmax(logits) - smoothed_one_hot(IDS, V, smoothing)
     gradient = tf.convert_to_tensor(tape.gradient(loss.total, logits))
     np.testing.assert_allclose(gradient, expected * MASK[:, :, None], atol=1e-6)
@@ -103,25 +121,45 @@ def test_gradient_equals_finite_differences(smoothing):
         np.testing.assert_allclose(gradient[index], estimate, atol=1e-3)
 
 
-def test_output_layer_sees_real_tokens_only():
-    """Catches: the largest product of the model spent on padding."""
-    shapes = []
-
-    def to_logits(features):
-        shapes.append(features.shape.as_list())
-        return features
-
-    masked_cross_entropy(
-        tf.constant(random_logits(6)), to_logits, tf.constant(IDS), tf.constant(MASK)
+@pytest.mark.parametrize("block_size", [1, 12, 10_000])
+def test_gradients_of_the_output_layer(monkeypatch, block_size):
+    """Catches: a gradient lost between blocks, of padding, or of the bias by rows."""
+    monkeypatch.setattr(losses, "_BLOCK_SIZE", block_size)
+    rng = np.random.default_rng(6)
+    features, kernel, bias = (
+        rng.normal(size=shape).astype("float32") for shape in [(B, T, 5), (4, 5), (4,)]
     )
-    assert shapes == [[4, V]]
+    features[~MASK] = np.nan
+    layer = [tf.constant(features), tf.Variable(kernel), tf.Variable(bias)]
+    with tf.GradientTape() as tape:
+        tape.watch(layer[0])
+        total = 3 * masked_cross_entropy(*layer, IDS, MASK, 0.2).total
+    found = [tf.convert_to_tensor(g) for g in tape.gradient(total, layer)]
+
+    real, ids = features[MASK], IDS[MASK]  # (N, E), (N,)
+    error = 3 * (softmax(real @ kernel.T + bias) - smoothed_one_hot(ids, 4, 0.2))
+    np.testing.assert_allclose(found[0][MASK], error @ kernel, atol=1e-5)
+    np.testing.assert_allclose(found[0][~MASK], 0.0)
+    np.testing.assert_allclose(found[1], error.T @ real, atol=1e-5)
+    np.testing.assert_allclose(found[2], error.sum(axis=0), atol=1e-5)
+
+
+def test_a_batch_of_padding_alone():
+    """Catches: a replica at the end of an epoch that stops the run, or a NaN."""
+    logits = tf.constant(random_logits(7))
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = identity_loss(logits, IDS, np.zeros_like(MASK), 0.1)
+    assert [float(part) for part in loss] == [0.0, 0.0]
+    gradient = tf.convert_to_tensor(tape.gradient(loss.total, logits))
+    np.testing.assert_array_equal(gradient, np.zeros((B, T, V)))
 
 
 def test_loss_is_float32_in_half_precision():
     """Catches: a sum of thousands of bfloat16 terms, which stops growing at 256."""
     logits = tf.zeros([1, 2_000, 3], tf.bfloat16)
     ids = tf.zeros([1, 2_000], tf.int32)
-    loss = masked_cross_entropy(logits, tf.identity, ids, ids == 0)
+    loss = identity_loss(logits, ids, ids == 0)
     np.testing.assert_allclose(loss.total, 2_000 * np.log(3), rtol=1e-4)
     assert loss.num_tokens == 2_000
 

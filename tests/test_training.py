@@ -88,9 +88,10 @@ def random_batch(seed=1, num_rows=3, longest=6):
     return pad_batch(*sides)
 
 
-def make_step(model, **options):
+def make_step(model, num_parts=1, **options):
     options = {"learning_rate": 0.01, "label_smoothing": 0.0} | options
-    return TrainStep(model, TrainingConfig(**options), tf.distribute.get_strategy())
+    strategy = tf.distribute.get_strategy()
+    return TrainStep(model, TrainingConfig(**options), strategy, num_parts)
 
 
 # --- The step ------------------------------------------------------------------------
@@ -150,6 +151,22 @@ def test_the_update_is_the_clipped_mean_gradient(eagerly, monkeypatch, clip_norm
     make_step(model, clip_norm=clip_norm).compile(SPEC)(batch)
     for old, new, gradient in zip(before, model.get_weights(), gradients, strict=True):
         np.testing.assert_allclose(old - new, scale * gradient, atol=1e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize("num_parts", [2, 5], ids=["two", "more_than_rows"])
+def test_parts_make_the_update_of_the_whole(eagerly, monkeypatch, num_parts):
+    """Catches: a row lost or counted twice at a cut, a mean of the parts' means, a part
+    without a row that stops the run.
+    """
+    monkeypatch.setattr(training, "_make_optimizer", make_sgd)
+    batch, results = random_batch(num_rows=3), []
+    for parts in (1, num_parts):
+        model = make_model()
+        step = make_step(model, parts, label_smoothing=0.1, clip_norm=0.5)
+        sums = step.compile(SPEC)(batch)
+        results.append([*sums, *model.get_weights()])
+    for whole, cut in zip(*results, strict=True):
+        np.testing.assert_allclose(cut, whole, rtol=1e-5, atol=1e-6)
 
 
 @pytest.fixture

@@ -1,11 +1,16 @@
 """The training objective: label-smoothed cross-entropy over real tokens.
 
-Shapes: B batch, T target length, V vocabulary size.
+Shapes: B batch, T target length, E embedding dim, V vocabulary size, N real tokens of
+a batch, or of a block of it.
 """
 
 from typing import NamedTuple
 
 import tensorflow as tf
+
+# Logits in memory at a time, 16 MB: they stay in the processor's cache while they are
+# made, normalised and turned into gradients. See benchmarks/training.md.
+_BLOCK_SIZE = 4_000_000
 
 
 class LossSum(NamedTuple):
@@ -21,61 +26,137 @@ class LossSum(NamedTuple):
     num_tokens: tf.Tensor
 
 
-def smoothed_cross_entropy(logits, target_ids, label_smoothing=0.0):
-    """Cross-entropy of each token against a one-hot target mixed with a uniform one.
+def masked_cross_entropy(
+    features, kernel, bias, target_ids, target_mask, label_smoothing=0.0
+):
+    """Sums the cross-entropy of an output layer's predictions over real tokens.
+
+    Each token's target is one-hot, mixed with a uniform one:
 
         loss = -(1 - e) log p(target) - e / V * sum over v of log p(v)
+        p = softmax(W features + b)
 
-    with e the smoothing. The sums are taken in closed form, so neither a one-hot
-    matrix nor a second log-softmax is made:
+    with e the smoothing.
 
-        loss = -log p(target) + e * (logit(target) - mean of the logits)
+    The output layer, the largest product of the model, never sees padding, and its
+    logits are never in memory as a whole: a block of tokens at a time goes through
+    the layer, the loss and the gradients of both. The gradient can be taken once.
 
     Source: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
 
     Args:
-        logits: float, shape `(..., vocabulary_size)`.
-        target_ids: int32, shape `(...)`, each in `[0, vocabulary_size)`.
+        features: float, shape `(batch_size, target_length, embedding_dim)`: what the
+            decoder returns.
+        kernel: W, float, shape `(vocabulary_size, embedding_dim)`.
+        bias: b, float, shape `(vocabulary_size,)`.
+        target_ids: int32, shape `(batch_size, target_length)`, each in
+            `[0, vocabulary_size)`.
+        target_mask: bool, same shape, `True` = real token. Padding adds nothing to
+            the sum and nothing to the count.
         label_smoothing: e, the probability spread over all subwords.
 
     Returns:
-        float32, shape `(...)`, nats.
-    """
-    logits = tf.cast(logits, tf.float32)
-    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(target_ids, logits)
-    if not label_smoothing:
-        return loss
-    target_logits = tf.gather(
-        logits, target_ids, axis=-1, batch_dims=target_ids.shape.rank
-    )
-    return loss + label_smoothing * (target_logits - tf.reduce_mean(logits, axis=-1))
-
-
-def masked_cross_entropy(
-    features, to_logits, target_ids, target_mask, label_smoothing=0.0
-):
-    """Sums `smoothed_cross_entropy` over real tokens and counts them.
-
-    Padding is taken out before the output layer, the largest product of the model,
-    sees it.
-
-    Args:
-        features: float, shape `(batch_size, target_length, embedding_dim)`: what the
-            decoder returns.
-        to_logits: Function from `(num_tokens, embedding_dim)` to
-            `(num_tokens, vocabulary_size)`: the output layer.
-        target_ids: int32, shape `(batch_size, target_length)`.
-        target_mask: bool, same shape, `True` = real token. Padding adds nothing to
-            the sum and nothing to the count.
-        label_smoothing: Probability spread over all subwords.
-
-    Returns:
-        `LossSum`.
+        `LossSum`, float32.
     """
     tf.debugging.assert_shapes(
-        [(features, "BTE"), (target_ids, "BT"), (target_mask, "BT")]
+        [
+            (features, "BTE"),
+            (kernel, "VE"),
+            (bias, "V"),
+            (target_ids, "BT"),
+            (target_mask, "BT"),
+        ]
     )
-    logits = to_logits(tf.boolean_mask(features, target_mask))
-    token_ids = tf.boolean_mask(target_ids, target_mask)
-    loss = smoothed_cross_entropy(logits, token_ids, label_smoothing)
-    return LossSum(tf.reduce_sum(loss), tf.cast(tf.size(token_ids), loss.dtype))
+    token_ids = tf.boolean_mask(target_ids, target_mask)  # (N,)
+
+    @tf.custom_gradient
+    def run(features, kernel, bias):
+        total, gradients = _sum_over_blocks(
+            features, kernel, bias, token_ids, label_smoothing
+        )
+        return total, lambda d_total: [
+            tf.cast(d_total, gradient.dtype) * gradient for gradient in gradients
+        ]
+
+    # Keras variables are no tensors yet; only tensors have gradients here.
+    total = run(
+        tf.boolean_mask(features, target_mask),
+        tf.convert_to_tensor(kernel),
+        tf.convert_to_tensor(bias),
+    )
+    return LossSum(total, tf.cast(tf.size(token_ids), total.dtype))
+
+
+def smoothed_cross_entropy(logits, target_ids, label_smoothing=0.0):
+    """The loss of each token, and its gradient by the logits.
+
+    In closed form, so neither a one-hot matrix nor a second softmax is made:
+
+        loss = log(sum over v of exp logit(v)) - (1 - e) logit(target) - e mean(logits)
+
+    Args:
+        logits: float32, shape `(num_tokens, vocabulary_size)`.
+        target_ids: int32, shape `(num_tokens,)`.
+        label_smoothing: e.
+
+    Returns:
+        float32 of shape `(num_tokens,)`, in nats, and of the shape of the logits.
+    """
+    probs = tf.nn.softmax(logits)
+    # The most probable token has p = 1 / sum(exp(logits - max)), at least 1 / V.
+    normalizer = tf.reduce_max(logits, axis=-1) - tf.math.log(
+        tf.reduce_max(probs, axis=-1)
+    )
+    places = tf.stack([tf.range(tf.size(target_ids)), target_ids], axis=1)  # (N, 2)
+    target_share = 1 - label_smoothing
+    target_logits = tf.gather(logits, target_ids, axis=1, batch_dims=1)
+    loss = normalizer - target_share * target_logits
+    if label_smoothing:
+        loss -= label_smoothing * tf.reduce_mean(logits, axis=-1)
+        probs -= label_smoothing / tf.cast(tf.shape(logits)[-1], probs.dtype)
+    d_logits = tf.tensor_scatter_nd_sub(
+        probs, places, tf.fill([tf.size(target_ids)], target_share)
+    )
+    return loss, d_logits
+
+
+def _sum_over_blocks(features, kernel, bias, token_ids, label_smoothing):
+    """Returns the summed loss, and its gradients by features, kernel and bias.
+
+    Args:
+        features: float, shape `(num_tokens, embedding_dim)`.
+    """
+    num_tokens, vocabulary_size = tf.size(token_ids), tf.shape(kernel)[0]
+    num_logits = tf.cast(num_tokens, tf.float32) * tf.cast(vocabulary_size, tf.float32)
+    num_blocks = 1 + tf.cast(num_logits / _BLOCK_SIZE, tf.int32)
+    output_kernel = tf.cast(kernel, features.dtype)
+
+    def add_block(index, total, d_features, d_kernel, d_bias):
+        start = num_tokens * index // num_blocks
+        stop = num_tokens * (index + 1) // num_blocks
+        block = features[start:stop]  # (N, E)
+        logits = tf.matmul(block, output_kernel, transpose_b=True)  # (N, V)
+        loss, d_logits = smoothed_cross_entropy(
+            tf.cast(logits, tf.float32) + bias, token_ids[start:stop], label_smoothing
+        )
+        d_bias += tf.reduce_sum(d_logits, axis=0)
+        d_logits = tf.cast(d_logits, features.dtype)
+        d_features = d_features.write(index, tf.matmul(d_logits, output_kernel))
+        d_kernel += tf.cast(
+            tf.matmul(d_logits, block, transpose_a=True), d_kernel.dtype
+        )
+        return index + 1, total + tf.reduce_sum(loss), d_features, d_kernel, d_bias
+
+    blocks = tf.TensorArray(
+        features.dtype,
+        num_blocks,
+        element_shape=[None, features.shape[-1]],
+        infer_shape=False,
+    )
+    _, total, d_features, d_kernel, d_bias = tf.while_loop(
+        lambda index, *_: index < num_blocks,
+        add_block,
+        (0, 0.0, blocks, tf.zeros_like(kernel), tf.zeros_like(bias)),
+        parallel_iterations=1,  # one block in memory at a time
+    )
+    return total, (d_features.concat(), d_kernel, d_bias)

@@ -160,6 +160,11 @@ class Seq2Seq(keras.Model):
         embedded = self.target_embedding(target_input_ids)  # (B, T, E)
         return self.decoder(embedded, state, memory, training=training)
 
+    @property
+    def output_weights(self):
+        """Kernel `(V, E)` and bias `(V,)` of the layer from features to logits."""
+        return self.output_embedding.embeddings, self.output_embedding.output_bias
+
     def to_logits(self, features):
         """Turns features `(..., E)` into logits `(..., V)`."""
         return self.output_embedding.to_logits(features)

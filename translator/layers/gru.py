@@ -11,9 +11,6 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-# Columns of the kernels and biases, in units: z update gate, r reset gate, h candidate.
-COLUMNS = {"zrh": (0, 3), "zr": (0, 2), "h": (2, 3)}
-
 
 class Gates(NamedTuple):
     """What a GRU decides in one step.
@@ -225,17 +222,25 @@ class GRUCell(keras.layers.Layer):
         return keras.random.dropout(ones, rate, seed=self.seed_generator)
 
     def _gates(self, projected_inputs, state, recurrent_mask=None):
-        *gates, _ = _gate_equations(
-            projected_inputs,
-            _multiply(state, recurrent_mask),
-            self._recurrent_product,
-            self.reset_after,
-        )
-        return Gates(*gates)
+        x_z, x_r, x_h = ops.split(projected_inputs, 3, axis=-1)
+        seen_state = _multiply(state, recurrent_mask)
+        if self.reset_after:
+            product = self._recurrent_product(seen_state, 0, 3)
+            h_z, h_r, past = ops.split(product, 3, axis=-1)
+        else:
+            product = self._recurrent_product(seen_state, 0, 2)
+            h_z, h_r = ops.split(product, 2, axis=-1)
+        z = ops.sigmoid(x_z + h_z)
+        r = ops.sigmoid(x_r + h_r)
+        if self.reset_after:
+            c = ops.tanh(x_h + r * past)
+        else:
+            c = ops.tanh(x_h + self._recurrent_product(r * seen_state, 2, 3))
+        return Gates(z, r, c)
 
-    def _recurrent_product(self, state, gates):
-        """U h + d for some of the gates, a key of `COLUMNS`."""
-        columns = slice(*(self.units * column for column in COLUMNS[gates]))
+    def _recurrent_product(self, state, first, last):
+        """U h + d for the gates `first` to `last`, in the order z, r, h."""
+        columns = slice(first * self.units, last * self.units)
         product = ops.matmul(state, self.recurrent_kernel[:, columns])
         if self.layer_normalization:
             product = self._normalize(product, self.recurrent_gain[columns])
@@ -380,9 +385,9 @@ class GRU(keras.layers.RNN):
         if training:
             sequences = _multiply(sequences, cell.input_mask(sequences[:, :1]))
             recurrent_mask = cell.recurrent_mask(state)
-        projected = cell.project(tf.transpose(sequences, [1, 0, 2]))  # (T, B, 3U)
+        projected = cell.project(self._in_reading_order(sequences))  # (T, B, 3U)
         if mask is not None:
-            mask = self._in_reading_order(mask)  # (T, B, 1)
+            mask = self._in_reading_order(tf.cast(mask, tf.bool)[:, :, None])
         loop = self._loop_over_cell if cell.layer_normalization else self._fast_loop
         outputs, state = loop(projected, state, mask, recurrent_mask)  # (T, B, U)
         last_output = state
@@ -394,9 +399,10 @@ class GRU(keras.layers.RNN):
         outputs.set_shape([*sequences.shape[:2], self.units])
         return last_output, outputs, [state]
 
-    def _in_reading_order(self, mask):
-        mask = tf.transpose(tf.cast(mask, tf.bool))[:, :, None]
-        return tf.reverse(mask, [0]) if self.go_backwards else mask
+    def _in_reading_order(self, sequences):
+        """Puts steps first, the one that is read first in front."""
+        steps = tf.transpose(sequences, [1, 0, 2])
+        return tf.reverse(steps, [0]) if self.go_backwards else steps
 
     def _shown(self, mask):
         """Where the output is the state: at real steps and, by default, after one."""
@@ -411,8 +417,7 @@ class GRU(keras.layers.RNN):
         states = tf.TensorArray(state.dtype, num_steps + 1, element_shape=state.shape)
 
         def advance(index, state, states):
-            position = num_steps - 1 - index if self.go_backwards else index
-            new_state = self.cell.step(projected[position], state, recurrent_mask)
+            new_state = self.cell.step(projected[index], state, recurrent_mask)
             if mask is not None:
                 new_state = tf.where(mask[index], new_state, state)
             return index + 1, new_state, states.write(index + 1, new_state)
@@ -430,7 +435,7 @@ class GRU(keras.layers.RNN):
         bias = tf.zeros([3 * cell.units], kernel.dtype)
         if cell.use_bias and cell.reset_after:
             bias = tf.convert_to_tensor(cell.bias)[1]
-        loop = _Loop(cell.reset_after, self.go_backwards, mask, recurrent_mask)
+        loop = _Loop(cell.reset_after, mask, recurrent_mask)
         return loop(projected, state, kernel, bias)
 
     def get_config(self):
@@ -442,96 +447,37 @@ class GRU(keras.layers.RNN):
         return cls(**config)
 
 
-def _gate_equations(projected_inputs, state, recurrent_product, reset_after):
-    """The equations of `GRUCell` up to the candidate state.
-
-    Args:
-        projected_inputs: W x + b, shape `(batch_size, 3 * units)`.
-        state: h_prev as the recurrent products see it, shape `(batch_size, units)`.
-        recurrent_product: Function of a state and a key of `COLUMNS`: U h + d.
-        reset_after: Which of the conventions.
-
-    Returns:
-        z, r, c, and the past that r is multiplied with, each `(batch_size, units)`.
-    """
-    x_z, x_r, x_h = ops.split(projected_inputs, 3, axis=-1)
-    if reset_after:
-        h_z, h_r, past = ops.split(recurrent_product(state, "zrh"), 3, axis=-1)
-    else:
-        h_z, h_r = ops.split(recurrent_product(state, "zr"), 2, axis=-1)
-        past = state
-    z = ops.sigmoid(x_z + h_z)
-    r = ops.sigmoid(x_r + h_r)
-    seen = r * past
-    c = ops.tanh(x_h + (seen if reset_after else recurrent_product(seen, "h")))
-    return z, r, c, past
-
-
-def _gate_gradients(d_state, state, gates, transposed_product, reset_after):
-    """The chain rule through one step.
-
-    Args:
-        d_state: Gradient of the loss by h, shape `(batch_size, units)`.
-        state: h_prev.
-        gates: What `_gate_equations` returned.
-        transposed_product: Function of a gradient and a key of `COLUMNS`: the product
-            with the transposed recurrent kernel.
-        reset_after: Which of the conventions.
-
-    Returns:
-        Gradients by W x + b and by U h + d, each `(batch_size, 3 * units)`, and by the
-        state that the recurrent products saw, `(batch_size, units)`.
-    """
-    z, r, c, past = gates
-    # By the sums inside sigmoid and tanh:
-    d_z = d_state * (state - c) * z * (1 - z)
-    d_c = d_state * (1 - z) * (1 - c * c)
-    d_seen = d_c if reset_after else transposed_product(d_c, "h")
-    d_past = d_seen * r
-    d_r = d_past * past * (1 - r)
-    d_projected = tf.concat([d_z, d_r, d_c], axis=-1)
-    if reset_after:
-        d_product = tf.concat([d_z, d_r, d_past], axis=-1)
-        return d_projected, d_product, transposed_product(d_product, "zrh")
-    d_zr = tf.concat([d_z, d_r], axis=-1)
-    return d_projected, d_projected, d_past + transposed_product(d_zr, "zr")
-
-
 class _Loop:
     """Runs a GRU over projected inputs, with a gradient of our own.
 
     Automatic differentiation adds up the gradient of the recurrent kernel in the
-    backward loop, one small product a step. Here the backward loop carries the gradient
-    of the state alone and stores those of the gates; the gradient of the kernel is one
-    large product after it.
+    backward loop, one small product a step, and applies the chain rule to the gates in
+    some twenty small operations. Here all of that is done outside the loop, for all
+    steps at once: before it the derivatives of the gates, so that a step multiplies the
+    gradient of the state by them and by the kernel, and no more; after it the gradients
+    of the kernel, as one large product.
 
-    A masked step is one whose update gate is 1: the state stays, and all gradients but
-    its own are zero, so that the backward loop needs no mask.
-
-    Steps are numbered in the order of reading: with `go_backwards`, index 0 is the last
-    position of the inputs.
+    A masked step is one whose update gate is 1: the state stays, and all derivatives
+    are zero, so that the backward loop needs no mask.
 
     Args:
         reset_after: Which of the conventions of `GRUCell`.
-        go_backwards: Whether to read from the last position to the first.
-        mask: bool, shape `(time_steps, batch_size, 1)`, in the order of reading, `True`
-            = real step; or `None`.
+        mask: bool, shape `(time_steps, batch_size, 1)`, `True` = real step; or `None`.
         recurrent_mask: Dropout factor, shape `(batch_size, units)`; or `None`.
 
     Call arguments:
         projected: W x + b of all steps, shape `(time_steps, batch_size, 3 * units)`.
         state: The initial state, shape `(batch_size, units)`.
-        kernel: The recurrent kernel, shape `(units, 3 * units)`.
-        bias: The recurrent bias, shape `(3 * units,)`; zero without `reset_after`.
+        kernel: The recurrent kernel U, shape `(units, 3 * units)`.
+        bias: The recurrent bias d, shape `(3 * units,)`; zero without `reset_after`.
 
     Returns:
-        The states after each step, in the order of reading, shape `(time_steps,
-        batch_size, units)`, and the last of them.
+        The states after each step, shape `(time_steps, batch_size, units)`, and the
+        last of them.
     """
 
-    def __init__(self, reset_after, go_backwards, mask=None, recurrent_mask=None):
+    def __init__(self, reset_after, mask=None, recurrent_mask=None):
         self.reset_after = reset_after
-        self.go_backwards = go_backwards
         self.mask = mask
         self.recurrent_mask = recurrent_mask
 
@@ -554,19 +500,22 @@ class _Loop:
         memory for as long as the loop runs, but no time that could be measured.
         """
         num_steps = tf.shape(projected)[0]
-        kernels = self._columns(kernel)
-
-        def recurrent_product(state, gates):
-            product = tf.matmul(state, kernels[gates])
-            return tf.nn.bias_add(product, bias) if self.reset_after else product
+        # Cut once, not at each step.
+        kernel_zr, kernel_h = _split_zr_h(kernel)
+        bias_zr, bias_h = _split_zr_h(bias)
+        projected_zr, projected_h = _split_zr_h(projected)
+        projected_zr += bias_zr
 
         def advance(index, state, states, saved):
-            z, r, c, past = _gate_equations(
-                projected[self._position(index, num_steps)],
-                _multiply(state, self.recurrent_mask),
-                recurrent_product,
-                self.reset_after,
-            )
+            seen_state = _multiply(state, self.recurrent_mask)
+            gates = tf.sigmoid(projected_zr[index] + tf.matmul(seen_state, kernel_zr))
+            z, r = tf.split(gates, 2, axis=-1)
+            if self.reset_after:
+                past = tf.nn.bias_add(tf.matmul(seen_state, kernel_h), bias_h)
+                c = tf.tanh(projected_h[index] + r * past)
+            else:
+                past = seen_state
+                c = tf.tanh(projected_h[index] + tf.matmul(r * past, kernel_h))
             if self.mask is not None:
                 z = tf.maximum(z, tf.cast(~self.mask[index], z.dtype))
             state = z * state + (1 - z) * c
@@ -583,59 +532,55 @@ class _Loop:
     def backward(self, d_outputs, d_state, states, gates, kernel):
         """Returns the gradients by projected inputs, state, kernel and bias."""
         num_steps = tf.shape(d_outputs)[0]
-        transposed = {  # once: products with transpose_b=True take longer
-            key: tf.transpose(columns) for key, columns in self._columns(kernel).items()
-        }
+        # Once: products with transpose_b=True take longer.
+        kernel_zr, kernel_h = map(tf.transpose, _split_zr_h(kernel))
 
-        def transposed_product(gradient, gates):
-            return tf.matmul(gradient, transposed[gates])
-
-        def retreat(index, d_state, d_projected, d_products):
+        def retreat(index, d_state, arrays):
+            z, r, c, past = (array.read(index) for array in gates)
             d_state += d_outputs[index]
-            gates_now = tuple(array.read(index) for array in gates)
-            d_inputs, d_product, d_seen_state = _gate_gradients(
-                d_state, states[index], gates_now, transposed_product, self.reset_after
-            )
-            update_gate, *_ = gates_now
-            d_state = d_state * update_gate
-            d_state += _multiply(d_seen_state, self.recurrent_mask)
-            position = self._position(index, num_steps)
-            d_projected = d_projected.write(position, d_inputs)
-            return index - 1, d_state, d_projected, d_products.write(index, d_product)
+            # By the sums inside sigmoid and tanh:
+            d_new = d_state * (1 - z)
+            d_z = d_new * z * (states[index] - c)
+            d_c = d_new * (1 - c * c)
+            d_reset = d_c if self.reset_after else tf.matmul(d_c, kernel_h)
+            d_past = d_reset * r
+            d_zr = tf.concat([d_z, d_past * past * (1 - r)], axis=-1)
+            d_seen_state = tf.matmul(d_zr, kernel_zr)
+            if self.reset_after:
+                d_seen_state += tf.matmul(d_past, kernel_h)
+            else:
+                d_seen_state += d_past
+            d_state = d_state * z + _multiply(d_seen_state, self.recurrent_mask)
+            return index - 1, d_state, _write(arrays, index, (d_zr, d_c, d_past))
 
-        arrays = (_array(num_steps, d_state, 3) for _ in range(2))
-        _, d_state, d_projected, d_products = tf.while_loop(
-            lambda index, *_: index >= 0, retreat, (num_steps - 1, d_state, *arrays)
+        arrays = tuple(_array(num_steps, d_state, width) for width in (2, 1, 1))
+        _, d_state, arrays = tf.while_loop(
+            lambda index, *_: index >= 0, retreat, (num_steps - 1, d_state, arrays)
         )
-        d_products = _rows(d_products.stack())  # (T * B, 3U)
-        d_kernel = self._kernel_gradient(states[:-1], gates, d_products)
-        return d_projected.stack(), d_state, d_kernel, tf.reduce_sum(d_products, axis=0)
-
-    def _kernel_gradient(self, states, gates, d_products):
-        """Sums the outer products of all steps: one matrix product, or two."""
-        seen = _rows(_multiply(states, self.recurrent_mask))  # (T * B, U)
+        d_zr, d_c, d_past = (array.stack() for array in arrays)
+        _, r, _, past = gates
+        seen_states = _multiply(states[:-1], self.recurrent_mask)
+        # The reset gate stands behind or before the product with the kernel.
         if self.reset_after:
-            return tf.matmul(seen, d_products, transpose_a=True)
-        _, reset_gates, _, pasts = gates
-        reset_seen = _rows(reset_gates.stack() * pasts.stack())
-        d_zr, d_c = tf.split(d_products, [2 * seen.shape[-1], -1], axis=-1)
-        d_kernels = (
-            tf.matmul(seen, d_zr, transpose_a=True),
-            tf.matmul(reset_seen, d_c, transpose_a=True),
-        )
-        return tf.concat(d_kernels, axis=-1)
+            seen_by_h, d_h = seen_states, d_past
+        else:
+            seen_by_h, d_h = r.stack() * past.stack(), d_c
+        d_kernel = [_outer_products(seen_states, d_zr), _outer_products(seen_by_h, d_h)]
+        d_bias = [tf.reduce_sum(gradient, axis=[0, 1]) for gradient in (d_zr, d_h)]
+        d_projected = tf.concat([d_zr, d_c], axis=-1)
+        return d_projected, d_state, tf.concat(d_kernel, -1), tf.concat(d_bias, -1)
 
-    def _columns(self, kernel):
-        """Cuts the kernel for the products of a step, once for all steps."""
-        units = kernel.shape[0]
-        return {
-            gates: kernel[:, first * units : last * units]
-            for gates, (first, last) in COLUMNS.items()
-            if (gates == "zrh") == self.reset_after
-        }
 
-    def _position(self, index, num_steps):
-        return num_steps - 1 - index if self.go_backwards else index
+def _split_zr_h(columns):
+    """Cuts columns in the order z, r, h into those of z and r, and those of h."""
+    units = columns.shape[-1] // 3
+    return tf.split(columns, [2 * units, units], axis=-1)
+
+
+def _outer_products(rows, columns):
+    """Sums the outer products of all steps and sentences: one matrix product."""
+    rows, columns = (tf.reshape(x, [-1, x.shape[-1]]) for x in (rows, columns))
+    return tf.matmul(rows, columns, transpose_a=True)
 
 
 def _array(size, state, num_gates=1):
@@ -653,10 +598,6 @@ def _write(arrays, index, values):
     return tuple(
         array.write(index, value) for array, value in zip(arrays, values, strict=True)
     )
-
-
-def _rows(inputs):
-    return tf.reshape(inputs, [-1, inputs.shape[-1]])
 
 
 def _multiply(inputs, factor):
