@@ -121,9 +121,9 @@ def test_steps_equal_the_pass_of_training(options):
     """Catches: an embedding or an output layer that only one of the paths has."""
     model = make_model(**options)
     memory, state = model.encode(SOURCE_IDS, SOURCE_IDS != 0)
-    step, logits = model.step(memory), []
+    logits = []
     for position in range(T):
-        result = step(TARGET_INPUT_IDS[:, position], state)
+        result = model.step(TARGET_INPUT_IDS[:, position], state, memory)
         state = result.state
         logits.append(result.logits)
     np.testing.assert_allclose(np.stack(logits, 1), logits_of(model), atol=1e-4)

@@ -60,12 +60,19 @@ class TableModel:
 
     def state(self):
         batch_size = len(self.log_probs)
+        # The sentence is in both, so that a step can see whether they belong together.
         return {
             "sentence": tf.range(batch_size)[:, None],  # (B, 1)
             "rest": (tf.zeros([batch_size], tf.int32),),  # the node
         }
 
-    def step(self, ids, state):
+    def memory(self):
+        return (tf.range(len(self.log_probs)),)
+
+    def step(self, ids, state, memory):
+        num_places = tf.size(ids) // tf.maximum(tf.size(memory[0]), 1)
+        sentence = tf.repeat(memory[0], num_places)
+        tf.debugging.assert_equal(state["sentence"][:, 0], sentence)
         node = state["rest"][0] * self.vocabulary_size + ids + 1
         node = tf.where(ids == BOS_ID, 0, node)
         places = tf.concat([state["sentence"], node[:, None]], axis=1)
@@ -89,7 +96,12 @@ class TableModel:
     def search(self, max_lengths, beam_size, length_penalty=1.0):
         max_lengths = tf.constant(max_lengths)
         found = beam_search(
-            self.step, self.state(), max_lengths, beam_size, length_penalty
+            self.step,
+            self.state(),
+            self.memory(),
+            max_lengths,
+            beam_size,
+            length_penalty,
         )
         return type(found)(*(part.numpy() for part in found))
 
@@ -132,7 +144,7 @@ def test_beam_of_one_is_greedy(seed):
             expected.append(int(allowed.argmax()))
             node = node * model.vocabulary_size + expected[-1] + 1
         assert ids_of(found, sentence) == [expected]
-    same = greedy_search(model.step, model.state(), tf.constant([4, 4]))
+    same = greedy_search(model.step, model.state(), model.memory(), tf.constant([4, 4]))
     np.testing.assert_array_equal(same.ids, found.ids)
 
 
@@ -356,11 +368,11 @@ def test_one_trace_for_all_shapes():
         nonlocal num_traces
         num_traces += 1
 
-        def step(ids, state):
+        def step(ids, state, memory):
             logits = tf.reduce_sum(state, axis=1) + tf.one_hot(ids, 6)
             return StepResult(logits, state, tf.nn.softmax(state[:, :, 0]))
 
-        return beam_search(step, features, max_lengths, beam_size=3)
+        return beam_search(step, features, (), max_lengths, beam_size=3)
 
     rng = np.random.default_rng(9)
     for batch_size, source_length, max_length in [(1, 1, 2), (3, 5, 4), (2, 2, 7)]:
@@ -376,7 +388,9 @@ def test_graph_and_eager_agree():
     """Catches: Python control flow that a graph freezes."""
     model = TableModel.random(10)
     search = tf.function(
-        lambda max_lengths: beam_search(model.step, model.state(), max_lengths, 3)
+        lambda max_lengths: beam_search(
+            model.step, model.state(), model.memory(), max_lengths, 3
+        )
     )
     eager, graph = model.search([4, 2], 3), search(tf.constant([4, 2]))
     for ours, theirs in zip(eager, graph, strict=True):
@@ -387,13 +401,19 @@ def test_every_operation_has_a_gpu_kernel():
     """Catches: an operation for the CPU alone, such as those of `tf.sets`."""
     model = TableModel.random(10)
     search = tf.function(
-        lambda max_lengths: beam_search(model.step, model.state(), max_lengths, 3)
+        lambda max_lengths: beam_search(
+            model.step, model.state(), model.memory(), max_lengths, 3
+        )
     )
     spec = tf.TensorSpec([None], tf.int32)
     graph = search.get_concrete_function(spec).graph.as_graph_def()
     bodies = [function.node_def for function in graph.library.function]
     operations = {node.op for nodes in (graph.node, *bodies) for node in nodes}
-    assert {"TopKV2", "TensorListStack"} <= operations  # also those of the loops
+    assert {
+        "TopKV2",
+        "TensorListStack",
+        "StatelessIf",
+    } <= operations  # also those of the loops
     for operation in operations:
         registered = kernels.get_registered_kernels_for_op(operation).kernel
         devices = {kernel.device_type for kernel in registered}
@@ -405,3 +425,25 @@ def test_an_empty_batch():
     model = TableModel.random(11, batch_size=0)
     found = model.search(np.zeros(0, np.int32), beam_size=3)
     assert found.ids.shape[:2] == found.scores.shape == (0, 3)
+
+
+def test_a_step_costs_what_is_left():
+    """Catches: rows of hypotheses that are complete, or sentences that are done, which
+    are still computed; a batch that starts with copies of one beginning.
+    """
+    model, sizes = TableModel.random(12, batch_size=4, max_length=6), []
+
+    def step(ids, state, memory):
+        sizes.append((ids.shape[0], memory[0].shape[0]))
+        return model.step(ids, state, memory)
+
+    max_lengths = tf.constant([1, 2, 2, 6])
+    found = beam_search(step, model.state(), model.memory(), max_lengths, beam_size=3)
+    num_rows, num_sentences = zip(*sizes, strict=True)
+    assert num_rows[0] == 4  # one beginning of each sentence
+    assert num_sentences[0] == 4 and num_sentences[1] <= 3 and num_sentences[2] == 1
+    growing = [
+        int(np.sum(np.asarray(found.lengths)[-1] > position))
+        for position in range(2, len(sizes))
+    ]
+    assert list(num_rows[2:]) == growing

@@ -195,8 +195,9 @@ def search_translations(
     )
     memory, state = model.encode(source_ids, source_mask)
     return beam_search(
-        model.step(memory),
+        model.step,
         state,
+        memory,
         max_lengths + search.max_length_extra,
         beam_size=search.beam_size,
         length_penalty=search.length_penalty,

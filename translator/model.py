@@ -169,19 +169,20 @@ class Seq2Seq(keras.Model):
         """Turns features `(..., E)` into logits `(..., V)`."""
         return self.output_embedding.to_logits(features)
 
-    def step(self, memory):
-        """Returns the step function for `search`, over one batch's memory.
+    def step(self, ids, state, memory):
+        """Advances by one token: the step function for `search`.
 
-        The function takes ids `(num_rows,)` and the state, and returns a
-        `StepResult` with float32 logits.
+        Args:
+            ids: int32, shape `(num_rows,)`.
+            state: Of `encode`, or the step before.
+            memory: Of `encode`.
+
+        Returns:
+            `StepResult` with float32 logits.
         """
-
-        def step(ids, state):
-            output = self.decoder.step(self.target_embedding(ids), state, memory)
-            logits = tf.cast(self.to_logits(output.features), tf.float32)
-            return StepResult(logits, output.state, output.attention_weights)
-
-        return step
+        output = self.decoder.step(self.target_embedding(ids), state, memory)
+        logits = tf.cast(self.to_logits(output.features), tf.float32)
+        return StepResult(logits, output.state, output.attention_weights)
 
 
 def build_model(config: ModelConfig, vocabulary_size: int) -> Seq2Seq:

@@ -3,8 +3,12 @@
 Search does not know the model: it is given a function that advances any state by one
 token. Everything runs in the graph, for a batch of sentences.
 
-Shapes: B batch, K beam size, N = B * K rows (row b * K + k is hypothesis k of sentence
-b), V vocabulary size, S source length, T length of the longest hypothesis.
+A step costs what is left to do: it has as many rows for each sentence as the widest
+beam still has hypotheses that grow, and sentences that are done leave the batch.
+
+Shapes: B batch, K beam size, V vocabulary size, S source length, T length of the
+longest hypothesis. Of a step: L sentences left, W places for hypotheses of each, N =
+L * W rows (row l * W + w is hypothesis w of sentence l).
 """
 
 from collections.abc import Callable
@@ -34,8 +38,9 @@ class StepResult(NamedTuple):
     attention_weights: tf.Tensor
 
 
-# Last tokens, int32 `(num_rows,)`, and the state, to the next.
-Step = Callable[[tf.Tensor, Any], StepResult]
+# Last tokens, int32 `(num_rows,)`, the state, and the memory of the sentences that are
+# left, to the next.
+Step = Callable[[tf.Tensor, Any, Any], StepResult]
 
 
 class Hypotheses(NamedTuple):
@@ -63,23 +68,54 @@ class Hypotheses(NamedTuple):
 
 
 class _Complete(NamedTuple):
-    """Hypotheses that grow no more, as pointers into the steps; each `(B, K)`."""
+    """Hypotheses that grow no more, as pointers into the steps; each `(L, K)`."""
 
     scores: tf.Tensor
     log_probs: tf.Tensor
     lengths: tf.Tensor
-    parents: tf.Tensor  # the beam's row that the last token was added to
+    parents: tf.Tensor  # the place that the last token was added to
     last_ids: tf.Tensor
 
 
-def greedy_search(step: Step, state: Any, max_lengths: tf.Tensor) -> Hypotheses:
+class _Beam(NamedTuple):
+    """The hypotheses that grow, of the sentences that are left, the best first."""
+
+    ids: tf.Tensor  # (L, W), the last token of each
+    log_probs: tf.Tensor  # (L, W), minus infinity where a place is empty
+    state: Any  # N rows
+    memory: Any  # L rows
+    max_lengths: tf.Tensor  # (L,)
+    complete: _Complete  # those of the same sentences
+    sentences: tf.Tensor  # (L,), which of the batch are left
+
+
+class _Done(NamedTuple):
+    """What the sentences of the batch found that have left it."""
+
+    complete: _Complete  # (B, K)
+    places: tf.Tensor  # (B,), the place of each sentence among those left
+
+
+class _History(NamedTuple):
+    """Arrays of what each step chose, in the order of the sentences then left."""
+
+    ids: tf.TensorArray  # (L, W)
+    parents: tf.TensorArray  # (L, W), places at the step before
+    attention_weights: tf.TensorArray  # (L, W at the step before, S)
+    places: tf.TensorArray  # (B,)
+
+
+def greedy_search(
+    step: Step, state: Any, memory: Any, max_lengths: tf.Tensor
+) -> Hypotheses:
     """Takes the most probable token at each step: `beam_search` with a beam of 1."""
-    return beam_search(step, state, max_lengths, beam_size=1)
+    return beam_search(step, state, memory, max_lengths, beam_size=1)
 
 
 def beam_search(
     step: Step,
     state: Any,
+    memory: Any,
     max_lengths: tf.Tensor,
     beam_size: int,
     length_penalty: float = 1.0,
@@ -99,6 +135,7 @@ def beam_search(
     Args:
         step: Advances rows by one token.
         state: State before the first token; first axis `batch_size`.
+        memory: What steps see of the source; first axis `batch_size`.
         max_lengths: int32, shape `(batch_size,)`: most tokens of a hypothesis, EOS
             counted; at least 1.
         beam_size: K.
@@ -112,74 +149,100 @@ def beam_search(
             f"beam_size must be at least 1. Received: beam_size={beam_size}. "
             "Use 1 for greedy search."
         )
-    batch_size = tf.shape(max_lengths)[0]
-    state = tf.nest.map_structure(lambda x: tf.repeat(x, beam_size, axis=0), state)
-    ids = tf.fill([batch_size, beam_size], BOS_ID)
-    # All rows of a sentence are the same at first: only one of them may compete.
-    first = tf.one_hot(0, beam_size, on_value=0.0, off_value=_NEVER)
-    log_probs = tf.tile(first[None], [batch_size, 1])  # (B, K)
-    complete = _nothing_complete(batch_size, beam_size)
-    history = tuple(
-        tf.TensorArray(dtype, 0, dynamic_size=True)
-        for dtype in (tf.int32, tf.int32, tf.float32)
-    )
+    beam, done, history = _start(state, memory, max_lengths, beam_size)
 
-    def is_going(position, ids, log_probs, *_):
-        return (position == 0) | tf.reduce_any(log_probs > _NEVER)
+    def is_going(position, beam, *_):
+        return (position == 0) | tf.reduce_any(beam.log_probs > _NEVER)
 
-    def advance(position, ids, log_probs, state, complete, history):
-        result = step(tf.reshape(ids, [-1]), state)
-        log_probs, parents, ids = _choose(result.logits, log_probs, beam_size)
+    def advance(position, beam, done, history):
+        result = step(tf.reshape(beam.ids, [-1]), beam.state, beam.memory)
+        log_probs, parents, ids = _choose(result.logits, beam.log_probs, beam_size)
         # Places of complete hypotheses stay empty.
-        num_complete = tf.reduce_sum(tf.cast(complete.lengths > 0, tf.int32), axis=1)
-        is_kept = tf.range(beam_size) < beam_size - num_complete[:, None]
+        num_complete = tf.reduce_sum(_count(beam.complete.lengths > 0), axis=1)
+        is_kept = tf.range(tf.shape(ids)[1]) < beam_size - num_complete[:, None]
         log_probs = tf.where(is_kept, log_probs, _NEVER)
         length = position + 1
-        is_over = (ids == EOS_ID) | (length >= max_lengths[:, None])
+        is_over = (ids == EOS_ID) | (length >= beam.max_lengths[:, None])
+        ended = tf.where(is_over, log_probs, _NEVER)
         complete = _add_complete(
-            complete,
-            tf.where(is_over, log_probs, _NEVER),
-            length,
-            parents,
-            ids,
-            length_penalty,
+            beam.complete, ended, length, parents, ids, length_penalty
         )
-        log_probs = tf.where(is_over, _NEVER, log_probs)
-        rows = tf.reshape(tf.range(batch_size)[:, None] * beam_size + parents, [-1])
+        growing = tf.where(is_over, _NEVER, log_probs)
+        growing, parents, ids = _narrow(growing, parents, ids)
+        shape = tf.shape(beam.ids)  # (L, W), before this step
+        history = _write(
+            history, position, ids, parents, result.attention_weights, shape, done
+        )
+        rows = tf.range(shape[0])[:, None] * shape[1] + parents
+        beam = beam._replace(log_probs=growing, ids=ids, complete=complete)
+        beam, rows, done = _drop_done(beam, rows, done)
+        rows = tf.reshape(rows, [-1])
         state = tf.nest.map_structure(lambda x: tf.gather(x, rows), result.state)
-        source_length = tf.shape(result.attention_weights)[1]
-        weights = tf.reshape(  # (B, K, S), of the rows before they were chosen from
-            tf.cast(result.attention_weights, tf.float32),
-            [batch_size, beam_size, source_length],
-        )
-        history = tuple(
-            array.write(position, value)
-            for array, value in zip(history, (ids, parents, weights), strict=True)
-        )
-        return length, ids, log_probs, state, complete, history
+        return length, beam._replace(state=state), done, history
 
-    state_shapes = tf.nest.map_structure(
-        lambda x: tf.TensorShape([None, *x.shape[1:]]), state
-    )
-    *_, complete, history = tf.while_loop(
+    num_steps, beam, done, history = tf.while_loop(
         is_going,
         advance,
-        (0, ids, log_probs, state, complete, history),
-        shape_invariants=(
-            tf.TensorShape([]),
-            tf.TensorShape([None, beam_size]),
-            tf.TensorShape([None, beam_size]),
-            state_shapes,
-            _Complete(*[tf.TensorShape([None, beam_size])] * len(complete)),
-            tuple(tf.TensorShape(None) for _ in history),
-        ),
+        (0, beam, done, history),
+        shape_invariants=_shapes(beam, done, history, beam_size),
     )
-    return _trace_back(complete, *(array.stack() for array in history))
+    return _trace_back(_collect(beam, done), history, num_steps)
+
+
+def _start(state, memory, max_lengths, beam_size):
+    """One empty beginning for each sentence, and nothing done."""
+    batch_size = tf.size(max_lengths)
+    every = tf.range(batch_size)
+    complete = _nothing_complete(batch_size, beam_size)
+    beam = _Beam(
+        ids=tf.fill([batch_size, 1], BOS_ID),
+        log_probs=tf.zeros([batch_size, 1]),
+        state=state,
+        memory=memory,
+        max_lengths=max_lengths,
+        complete=complete,
+        sentences=every,
+    )
+    history = _History(
+        *(
+            # The elements of one array have the shapes of their steps.
+            tf.TensorArray(
+                dtype, 0, dynamic_size=True, infer_shape=False, element_shape=shape
+            )
+            for dtype, shape in (
+                (tf.int32, [None, None]),
+                (tf.int32, [None, None]),
+                (tf.float32, [None, None, None]),
+                (tf.int32, [None]),
+            )
+        )
+    )
+    return beam, _Done(complete, every), history
+
+
+def _shapes(beam, done, history, beam_size):
+    """Shapes of the loop's variables: sentences leave, and beams narrow."""
+
+    def any_rows(tensors):
+        return tf.nest.map_structure(
+            lambda x: tf.TensorShape([None, *x.shape[1:]]), tensors
+        )
+
+    one, two = tf.TensorShape([None]), tf.TensorShape([None, None])
+    complete = _Complete(*[tf.TensorShape([None, beam_size])] * len(done.complete))
+    return (
+        tf.TensorShape([]),
+        _Beam(
+            two, two, any_rows(beam.state), any_rows(beam.memory), one, complete, one
+        ),
+        _Done(complete, one),
+        _History(*[tf.TensorShape(None)] * len(history)),
+    )
 
 
 def _choose(logits, log_probs, beam_size):
-    """Returns the best continuations: log-probabilities, parents, ids; `(B, K)`."""
-    batch_size = tf.shape(log_probs)[0]
+    """Returns the best continuations: log-probabilities, parents, ids; `(L, <= K)`."""
+    num_sentences, num_places = tf.unstack(tf.shape(log_probs))
     vocabulary_size = tf.shape(logits)[1]
     normalizer = tf.reduce_logsumexp(logits, axis=-1, keepdims=True)  # (N, 1)
     banned = tf.where(
@@ -190,11 +253,81 @@ def _choose(logits, log_probs, beam_size):
     width = tf.minimum(beam_size, vocabulary_size)
     # First the best of each row, then the best of each sentence.
     row_logits, row_ids = _top_k(logits + banned, width)  # (N, width)
-    totals = tf.reshape(row_logits - normalizer, [batch_size, beam_size, width])
-    totals = tf.reshape(totals + log_probs[:, :, None], [batch_size, -1])
-    best, places = tf.math.top_k(totals, beam_size)  # (B, K)
-    ids = tf.gather(tf.reshape(row_ids, [batch_size, -1]), places, batch_dims=1)
-    return best, places // width, ids
+    shape = [num_sentences, num_places, width]
+    totals = tf.reshape(row_logits - normalizer, shape) + log_probs[:, :, None]
+    totals = tf.reshape(totals, [num_sentences, num_places * width])
+    num_chosen = tf.minimum(beam_size, num_places * width)
+    best, places = tf.math.top_k(totals, num_chosen)
+    ids = tf.reshape(row_ids, [num_sentences, num_places * width])
+    return best, places // width, tf.gather(ids, places, batch_dims=1)
+
+
+def _narrow(log_probs, parents, ids):
+    """Puts those that grow first, in as few places as the widest beam needs."""
+    num_growing = tf.reduce_sum(_count(log_probs > _NEVER), axis=1)  # (L,)
+    num_places = tf.maximum(tf.reduce_max(num_growing), 1)
+    log_probs, order = tf.math.top_k(log_probs, num_places)
+    parents = tf.gather(parents, order, batch_dims=1)
+    return log_probs, parents, tf.gather(ids, order, batch_dims=1)
+
+
+def _drop_done(beam, rows, done):
+    """Takes the sentences that are done out of the batch, if it is worth the copying.
+
+    Args:
+        beam: After the step, its state before it.
+        rows: int32, shape `(L, W)`: rows of the state to go on with.
+        done: Of the sentences that left before.
+    """
+    is_left = beam.log_probs[:, 0] > _NEVER
+    num_left = tf.reduce_sum(_count(is_left))
+
+    def drop():
+        left = tf.where(is_left)[:, 0]
+        sentences = tf.gather(beam.sentences, left)
+        batch_size = tf.shape(done.places)
+        places = tf.scatter_nd(sentences[:, None], tf.range(num_left), batch_size)
+        kept = tf.nest.map_structure(
+            lambda x: tf.gather(x, left), beam._replace(state=rows)
+        )
+        return (
+            kept._replace(state=beam.state),
+            kept.state,
+            _Done(_collect(beam, done), places),
+        )
+
+    many_are_done = 4 * num_left <= 3 * tf.size(beam.sentences)
+    return tf.cond(many_are_done & (num_left > 0), drop, lambda: (beam, rows, done))
+
+
+def _collect(beam, done):
+    """Returns the complete hypotheses of all sentences of the batch, `(B, K)`."""
+    places = beam.sentences[:, None]
+    return _Complete(
+        *(
+            tf.tensor_scatter_nd_update(all_of_them, places, some)
+            for all_of_them, some in zip(done.complete, beam.complete, strict=True)
+        )
+    )
+
+
+def _write(history, position, ids, parents, attention_weights, shape, done):
+    """Notes what a step chose; `shape` is (L, W) of the step."""
+    source_length = tf.shape(attention_weights)[1]
+    weights = tf.reshape(
+        tf.cast(attention_weights, tf.float32), [*tf.unstack(shape), source_length]
+    )
+    values = (ids, parents, weights, done.places)
+    return _History(
+        *(
+            array.write(position, value)
+            for array, value in zip(history, values, strict=True)
+        )
+    )
+
+
+def _count(conditions):
+    return tf.cast(conditions, tf.int32)
 
 
 def _top_k(logits, k):
@@ -241,34 +374,37 @@ def _add_complete(complete, log_probs, length, parents, ids, length_penalty):
         last_ids=ids,
     )
     both = [tf.concat(parts, axis=1) for parts in zip(complete, new, strict=True)]
-    scores, places = tf.math.top_k(both[0], tf.shape(parents)[1])
+    scores, places = tf.math.top_k(both[0], tf.shape(complete.scores)[1])
     rest = [tf.gather(part, places, batch_dims=1) for part in both[1:]]
     return _Complete(scores, *rest)
 
 
-def _trace_back(complete, step_ids, step_parents, step_weights):
-    """Follows each complete hypothesis from its end to its beginning.
-
-    Args:
-        complete: The ends.
-        step_ids, step_parents: int32, shape `(length, batch_size, beam_size)`.
-        step_weights: float32, shape `(length, batch_size, beam_size, source_length)`.
-    """
-    num_steps = tf.shape(step_ids)[0]
+def _trace_back(complete, history, num_steps):
+    """Follows each complete hypothesis from its end to its beginning."""
     ids = tf.TensorArray(tf.int32, num_steps)
     weights = tf.TensorArray(tf.float32, num_steps)
 
-    def go_back(position, rows, ids, weights):
+    def go_back(position, beam_places, ids, weights):
         is_last = position == complete.lengths - 1
         is_inside = position < complete.lengths
-        own_ids = tf.gather(step_ids[position], rows, batch_dims=1)
-        parents = tf.gather(step_parents[position], rows, batch_dims=1)
+        sentence_places = history.places.read(position)
+
+        def of_hypotheses(array, beam_places):
+            of_sentences = tf.gather(array.read(position), sentence_places)
+            # Behind the end of a hypothesis its place may be there no more.
+            last_place = tf.shape(of_sentences)[1] - 1
+            beam_places = tf.minimum(beam_places, last_place)
+            return tf.gather(of_sentences, beam_places, batch_dims=1)
+
+        own_ids = of_hypotheses(history.ids, beam_places)
+        parents = of_hypotheses(history.parents, beam_places)
         own_ids = tf.where(is_last, complete.last_ids, own_ids)
-        rows = tf.where(is_last, complete.parents, tf.where(is_inside, parents, rows))
-        own_weights = tf.gather(step_weights[position], rows, batch_dims=1)  # (B, K, S)
+        parents = tf.where(is_last, complete.parents, parents)
+        beam_places = tf.where(is_inside, parents, beam_places)
+        own_weights = of_hypotheses(history.attention_weights, beam_places)  # (B, K, S)
         return (
             position - 1,
-            rows,
+            beam_places,
             ids.write(position, tf.where(is_inside, own_ids, PAD_ID)),
             weights.write(position, tf.where(is_inside[..., None], own_weights, 0.0)),
         )
