@@ -1,20 +1,31 @@
-"""Speed of the GRU layer against `keras.layers.GRU`, forward and with gradients.
+"""Speed of the GRU layer against `keras.layers.GRU` and PyTorch's `nn.GRU`.
 
-    uv run python -m benchmarks.gru_layer --threads 1 --units 256 --steps 20 50
+    uv run python -m benchmarks.gru_layer --threads 1 --units 256 512
 
-Both layers take turns in one process, and each figure is the median over the rounds.
-With one thread the clock counts this process' own processor time, so that other
-programs disturb less; with more it is the wall clock, and the machine must be idle.
+All layers get the same weights and inputs, must give the same outputs before they are
+timed, and take turns in one process. With one thread the clock counts this process'
+own processor time, so that other programs disturb less; with more it is the wall clock,
+and the machine must be idle.
+
+- `mask`: rows of mixed lengths, from half of the steps to all. PyTorch's way is
+  `pack_padded_sequence`, which is part of its time, as unpacking is.
+- `reset before`: PyTorch has the other convention only. Beside that (its numbers
+  differ, its work is the same) stands a PyTorch GRU of this convention as one writes it
+  by hand: `nn.Linear` for all inputs at once, then a loop of `nn.Linear` over the steps.
+- `both`: both directions, in our `BidirectionalEncoder` of one layer,
+  `keras.layers.Bidirectional` and `nn.GRU(bidirectional=True)`.
 
 The share of the limit is the speed in floating-point operations of the matrix products
-(those that the equations need: nothing else is counted) over that of one large product.
+(those that the equations need, at real tokens: nothing else is counted) over that of
+one large product on as many threads.
 """
 
 import argparse
+import importlib.util
+import itertools
 import os
-import platform
-import statistics
 import time
+from dataclasses import dataclass
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -22,114 +33,235 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from benchmarks import costs
+from benchmarks.measuring import (
+    format_table,
+    missing_peer,
+    num_cores,
+    percent,
+    print_header,
+    time_calls,
+)
+from benchmarks.products import LARGE, tensorflow_product
+from benchmarks.turns import keep_to_cores
+from translator.layers.encoder import BidirectionalEncoder
 from translator.layers.gru import GRU
 
-CALLS = 10  # a round's, timed together
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+if HAS_TORCH:
+    from benchmarks import torch_gru
+
+_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row's layer.
+
+    Attributes:
+        batch_size: Rows.
+        steps: Positions of the longest row.
+        units: Width of input and state.
+        reset_after: The convention.
+        is_masked: Whether the rows differ in length.
+        is_bidirectional: Whether there is a layer for either direction.
+    """
+
+    batch_size: int
+    steps: int
+    units: int
+    reset_after: bool
+    is_masked: bool
+    is_bidirectional: bool = False
+
+    @property
+    def lengths(self):
+        """Real positions of each row, int32 `(batch_size,)`."""
+        if not self.is_masked:
+            return np.full(self.batch_size, self.steps, np.int32)
+        rng = np.random.default_rng(0)
+        return rng.integers(self.steps // 2, self.steps + 1, self.batch_size, np.int32)
+
+    @property
+    def operations(self):
+        """Of the forward pass' matrix products."""
+        num_directions = 2 if self.is_bidirectional else 1
+        positions = int(self.lengths.sum())
+        return num_directions * costs.gru(positions, self.units, self.units)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--batch-size", type=int, default=64)
-    parser.add_argument("--units", type=int, nargs="+", default=[256])
-    parser.add_argument("--steps", type=int, nargs="+", default=[20, 50])
-    parser.add_argument("--rounds", type=int, default=9)
-    args = parser.parse_args()
+    args = parse_arguments()
+    clock = time.process_time if args.threads == 1 else time.perf_counter
+    print_header(
+        "GRU layer, float32",
+        threads=args.threads,
+        batch_size=args.batch_size,
+        rounds=args.rounds,
+        clock=clock.__name__,
+    )
     tf.config.threading.set_intra_op_parallelism_threads(args.threads)
     tf.config.threading.set_inter_op_parallelism_threads(args.threads)
-    clock = time.process_time if args.threads == 1 else time.perf_counter
+    keep_to_cores(args.threads)
+    if HAS_TORCH:
+        torch_gru.set_threads(args.threads)
+    else:
+        missing_peer("PyTorch", "Add it with: uv sync --group bench")
+    rows = []
+    for case in cases(args):
+        rows += measure(case, args.rounds, clock)
+        print(f"measured: {case}", flush=True)
+    print("\n" + format_table(rows))
 
-    print(
-        f"TensorFlow {tf.__version__}, Keras {keras.__version__}, "
-        f"Python {platform.python_version()}, {platform.machine()}, "
-        f"threads {args.threads}, batch size {args.batch_size}, float32, "
-        f"median of {args.rounds} rounds, {clock.__name__}"
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=num_cores())
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--units", type=int, nargs="+", default=[256, 512])
+    parser.add_argument("--steps", type=int, nargs="+", default=[20, 50])
+    parser.add_argument("--rounds", type=int, default=9, help="at least 5")
+    return parser.parse_args()
+
+
+def cases(args):
+    """All rows of the table."""
+    for units, steps in itertools.product(args.units, args.steps):
+        for reset_after, is_masked in itertools.product((True, False), repeat=2):
+            yield Case(args.batch_size, steps, units, reset_after, is_masked)
+        yield Case(args.batch_size, steps, units, True, True, is_bidirectional=True)
+
+
+def measure(case, rounds, clock):
+    """Returns a table row of the forward pass and one with the gradients."""
+    inputs = np.random.default_rng(1).normal(
+        size=(case.batch_size, case.steps, case.units)
     )
-    peak = peak_speed(args.rounds, clock)
-    print(f"peak, one product of 2048 cubed: {peak / 1e9:.0f} GFLOP/s\n")
-    print("units steps reset  mask pass        Keras ms  ours ms  ratio  of the limit")
-    for units in args.units:
-        for steps in args.steps:
-            for reset_after in (True, False):
-                for masked in (False, True):
-                    sizes = args.batch_size, steps, units
-                    calls = make_calls(sizes, reset_after, masked)
-                    report(calls, sizes, reset_after, masked, args.rounds, clock, peak)
+    layers = make_layers(case, inputs.astype(np.float32))
+    check_equal(case, layers)
+    product = tensorflow_product(LARGE, None)
+    rows = []
+    for kind, passes in (("forward", 1), ("gradients", 3)):
+        calls = {name: getattr(layer, kind) for name, layer in layers.items()}
+        seconds = time_calls(calls | {"product": product}, rounds, clock)
+        limit = 2 * np.prod(LARGE, dtype=float) / seconds.pop("product")
+        share = passes * case.operations / seconds["ours"] / limit
+        rows.append(table_row(case, kind, seconds, share))
+    return rows
 
 
-def report(calls, sizes, reset_after, masked, rounds, clock, peak):
-    batch_size, steps, units = sizes
-    # Input and recurrent product, each 2 B T U 3U; twice as many for the gradients.
-    products = 2 * 2 * batch_size * steps * units * 3 * units
-    for name, (theirs, ours) in calls.items():
-        times = take_turns((theirs, ours), rounds, clock)
-        operations = products * (3 if name == "gradients" else 1)
-        print(
-            f"{units:5} {steps:5} {'after' if reset_after else 'before':6} "
-            f"{'yes' if masked else 'no':4} {name:10} {times[0] * 1e3:9.2f} "
-            f"{times[1] * 1e3:8.2f} {times[0] / times[1]:6.2f} "
-            f"{operations / times[1] / peak:10.0%}",
-            flush=True,
-        )
+def table_row(case, kind, seconds, share):
+    """Milliseconds of each layer, how many times faster ours is, the limit."""
 
+    def milliseconds(name):
+        return f"{seconds[name] * 1e3:.2f}" if name in seconds else None
 
-def make_calls(sizes, reset_after, masked):
-    """Compiled forward and gradient calls of Keras' layer and ours, same weights."""
-    batch_size, steps, units = sizes
-    inputs = tf.random.stateless_normal([batch_size, steps, units], [0, 1])
-    lengths = np.random.default_rng(0).integers(steps // 2, steps + 1, batch_size)
-    mask = tf.sequence_mask(lengths, steps) if masked else None
-    layers = [
-        kind(units, reset_after=reset_after, return_sequences=True)
-        for kind in (keras.layers.GRU, GRU)
-    ]
-    for layer in layers:
-        layer.build(inputs.shape)
-        layer.set_weights(layers[0].get_weights())
+    def ratio(name):
+        return f"{seconds[name] / seconds['ours']:.2f}" if name in seconds else None
 
-    def forward(layer):
-        return tf.function(lambda: layer(inputs, mask=mask), jit_compile=False)
-
-    def gradients(layer):
-        weights = [weight.value for weight in layer.trainable_weights]
-
-        @tf.function(jit_compile=False)
-        def run():
-            with tf.GradientTape() as tape:
-                tape.watch(inputs)
-                outputs = layer(inputs, mask=mask)
-                loss = tf.reduce_sum(outputs * outputs)
-            return tape.gradient(loss, [inputs, *weights])
-
-        return run
-
+    direction = "both" if case.is_bidirectional else "one"
     return {
-        "forward": [forward(layer) for layer in layers],
-        "gradients": [gradients(layer) for layer in layers],
+        "pass": kind,
+        "directions": direction,
+        "reset": "after" if case.reset_after else "before",
+        "mask": "mixed" if case.is_masked else "none",
+        "units x steps": f"{case.units} x {case.steps}",
+        "ours, ms": milliseconds("ours"),
+        "Keras, ms": milliseconds("keras"),
+        "nn.GRU, ms": milliseconds("torch"),
+        "nn.Linear loop, ms": milliseconds("loop"),
+        "times Keras": ratio("keras"),
+        "times nn.GRU": ratio("torch"),
+        "times the loop": ratio("loop"),
+        "share of the limit": percent(share),
     }
 
 
-def take_turns(calls, rounds, clock):
-    """Returns the median seconds of each call."""
-    times = [[] for _ in calls]
-    for call in calls:
-        call()  # traces
-    for _ in range(rounds):
-        for index, call in enumerate(calls):
-            start = clock()
-            for _ in range(CALLS):
-                result = call()
-            tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
-            times[index].append((clock() - start) / CALLS)
-    return [statistics.median(values) for values in times]
+def make_layers(case, inputs):
+    """Name -> layer with `forward` and `gradients`, all of the same weights."""
+    options = {"reset_after": case.reset_after}
+    if case.is_bidirectional:
+        ours = BidirectionalEncoder(case.units, **options)
+        theirs = keras.layers.Bidirectional(
+            keras.layers.GRU(case.units, return_sequences=True, **options)
+        )
+    else:
+        options["return_sequences"] = True
+        ours = GRU(case.units, **options)
+        theirs = keras.layers.GRU(case.units, **options)
+    for layer in (ours, theirs):
+        layer.build(inputs.shape)
+    rng = np.random.default_rng(2)
+    weights = [  # small random biases: zeros would hide one in the wrong place
+        array if is_kernel(array) else rng.normal(size=array.shape, scale=0.1)
+        for array in ours.get_weights()
+    ]
+    ours.set_weights(weights)
+    theirs.set_weights(weights)
+    layers = {
+        "ours": TensorFlowLayer(ours, case, inputs),
+        "keras": TensorFlowLayer(theirs, case, inputs),
+    }
+    if HAS_TORCH:
+        layers |= torch_gru.make_layers(case, inputs, weights)
+    return layers
 
 
-def peak_speed(rounds, clock):
-    """Floating-point operations a second of one large matrix product."""
-    size = 2048
-    matrix = tf.random.stateless_normal([size, size], [0, 1])
-    [seconds] = take_turns([tf.function(lambda: matrix @ matrix)], rounds, clock)
-    return 2 * size**3 / seconds
+def is_kernel(array):
+    """Whether it is a matrix, rather than one row of biases or two."""
+    return array.ndim == 2 and array.shape[0] > 2
+
+
+def check_equal(case, layers):
+    """Raises an error unless all layers give the same outputs at real positions."""
+    is_real = np.arange(case.steps) < case.lengths[:, None]  # (B, T)
+    expected = layers["ours"].forward()[is_real]
+    for name, layer in layers.items():
+        if name == "torch" and not case.reset_after:
+            continue  # the other convention
+        difference = np.abs(layer.forward()[is_real] - expected).max()
+        if not difference < _TOLERANCE:
+            raise ArithmeticError(
+                f"{name} differs from ours by {difference:.1e} in {case}."
+            )
+
+
+class TensorFlowLayer:
+    """Compiled calls of a Keras layer.
+
+    Args:
+        layer: Built.
+        case: Its sizes and mask.
+        inputs: float32, shape `(batch_size, steps, units)`.
+    """
+
+    def __init__(self, layer, case, inputs):
+        self.layer = layer
+        self.inputs = tf.constant(inputs)
+        self.mask = (
+            tf.sequence_mask(case.lengths, case.steps) if case.is_masked else None
+        )
+        self._forward = tf.function(self._run, jit_compile=False)
+        self._gradients = tf.function(self._differentiate, jit_compile=False)
+
+    def forward(self):
+        return self._forward().numpy()
+
+    def gradients(self):
+        return [gradient.numpy() for gradient in self._gradients()]
+
+    def _run(self):
+        if isinstance(self.layer, BidirectionalEncoder):
+            return self.layer(self.inputs, self.mask).outputs
+        return self.layer(self.inputs, mask=self.mask)
+
+    def _differentiate(self):
+        weights = [weight.value for weight in self.layer.trainable_weights]
+        with tf.GradientTape() as tape:
+            tape.watch(self.inputs)
+            outputs = self._run()
+            loss = tf.reduce_sum(outputs * outputs)
+        return tape.gradient(loss, [self.inputs, *weights])
 
 
 if __name__ == "__main__":
