@@ -75,7 +75,7 @@ def seq2seq(sizes, vocabulary_size, source_length, target_length):
 
 
 def joeynmt(sizes, vocabulary_size, source_length, target_length):
-    """Operations of JoeyNMT's recurrent network: the readout is fed to the next step."""
+    """Operations of JoeyNMT's network; its readout is fed to the next step."""
     units, outputs = sizes.decoder_units, 2 * sizes.encoder_units
     inputs = [sizes.embedding_dim + units] + [units] * (sizes.num_decoder_layers - 1)
     additive = SimpleNamespace(**{**vars_of(sizes), "attention": "additive"})

@@ -10,8 +10,8 @@ and the machine must be idle.
 - `mask`: rows of mixed lengths, from half of the steps to all. PyTorch's way is
   `pack_padded_sequence`, which is part of its time, as unpacking is.
 - `reset before`: PyTorch has the other convention only. Beside that (its numbers
-  differ, its work is the same) stands a PyTorch GRU of this convention as one writes it
-  by hand: `nn.Linear` for all inputs at once, then a loop of `nn.Linear` over the steps.
+  differ, its work is the same) stands a PyTorch GRU of this convention as one writes
+  it by hand: `nn.Linear` for all inputs at once, then a loop of `nn.Linear`.
 - `both`: both directions, in our `BidirectionalEncoder` of one layer,
   `keras.layers.Bidirectional` and `nn.GRU(bidirectional=True)`.
 

@@ -21,6 +21,8 @@ from pathlib import Path
 PACKAGES = ("translator", "tensorflow", "keras", "torch", "ctranslate2", "onnxruntime")
 # Threads of a framework that wait for work by spinning have given up after this.
 PAUSE_SECONDS = 0.02
+# Cores that other programs may use on a machine that counts as idle.
+_IDLE_CORES = 0.1
 
 
 def print_header(title: str, **sizes: object) -> None:
@@ -79,6 +81,19 @@ def package_versions(names: Sequence[str] = PACKAGES) -> dict[str, str]:
 def missing_peer(name: str, remedy: str) -> None:
     """Says that a peer is left out and how to have it."""
     print(f"{name} is not installed and is left out. {remedy}\n", flush=True)
+
+
+def warn_of_others(answers: Mapping[str, Sequence[Mapping[str, float]]]) -> None:
+    """Says how busy other programs kept the machine during the workers' turns.
+
+    Threads that wait for each other by spinning, as PyTorch's do, lose far more than
+    their share of a busy machine, so ratios of such a run are not to be kept.
+    """
+    busy = statistics.median(
+        turn["others_cores"] for turns in answers.values() for turn in turns
+    )
+    if busy > _IDLE_CORES:
+        print(f"NOT IDLE: other programs used {busy:.1f} cores. Measure again.")
 
 
 def time_calls(

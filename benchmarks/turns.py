@@ -20,10 +20,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 # A worker that is silent for this long has hung; the longest turns take minutes.
 _PATIENCE_SECONDS = 1_800
+# Where benchmarks/README.md makes JoeyNMT's environment.
+_JOEYNMT_PYTHON = Path(".venv-joeynmt/bin/python")
 # Lines of a failed worker's standard error that are shown.
 _NUM_LOG_LINES = 15
 
@@ -69,13 +72,21 @@ class Worker:
         self._signal(signal.SIGSTOP)
 
     def turn(self, **request: Any) -> dict[str, Any]:
-        """Lets the worker do one piece of work and returns its answer."""
+        """Lets the worker do one piece of work and returns its answer.
+
+        `others_cores` of the answer says how many cores other programs kept busy
+        meanwhile: a machine that is not idle spoils the figures.
+        """
+        started, busy_before = time.perf_counter(), self._others_seconds()
         self._signal(signal.SIGCONT)
         self._process.stdin.write(json.dumps(request).encode() + b"\n")
         self._process.stdin.flush()
         answer = self._read()
         self._signal(signal.SIGSTOP)
-        return answer
+        others = self._others_seconds() - busy_before
+        return answer | {
+            "others_cores": max(0.0, others / (time.perf_counter() - started))
+        }
 
     def close(self) -> None:
         """Ends the worker and all processes it started."""
@@ -89,6 +100,18 @@ class Worker:
     def _signal(self, number: signal.Signals) -> None:
         # The worker leads a session of its own, so its group is it and its children.
         os.killpg(self._process.pid, number)
+
+    def _others_seconds(self) -> float:
+        """Processor seconds of all programs but this worker; Linux only."""
+        statistics = Path("/proc/stat")
+        if not statistics.exists():
+            return 0.0
+        user, nice, system = map(int, statistics.read_text().split()[1:4])
+        # The name of the program, in parentheses, may hold spaces.
+        own = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1]
+        own_user, own_system = map(int, own.split()[11:13])
+        ticks = user + nice + system - own_user - own_system
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def _read(self) -> dict[str, Any]:
         ready, _, _ = select.select([self._process.stdout], [], [], _PATIENCE_SECONDS)
@@ -151,7 +174,7 @@ class EpochGate:
         self._cpu_started = time.process_time()
 
     def count(self, num_pairs: int, num_tokens: int) -> None:
-        """Notes one step: the pairs and the target tokens (EOS counted) of its batch."""
+        """Notes one step: pairs and target tokens (EOS counted) of its batch."""
         self._pairs += num_pairs
         self._tokens += num_tokens
         self._steps += 1
@@ -209,3 +232,10 @@ def keep_to_cores(number: int) -> None:
     """Lets this process run on this many of its cores, where the system can do that."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:number])
+
+
+def joeynmt_python(path: str | None) -> str | None:
+    """The Python that JoeyNMT is installed for: the one given, or the usual place."""
+    if path:
+        return path
+    return str(_JOEYNMT_PYTHON) if _JOEYNMT_PYTHON.exists() else None
