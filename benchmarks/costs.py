@@ -105,6 +105,35 @@ def tutorial(units, vocabulary_size, source_length, target_length):
     )
 
 
+def transformer(units, feed_forward, num_layers, vocabulary_size, source, target):
+    """Operations of a Transformer's forward pass over `source` and `target` tokens."""
+
+    def network(rows):
+        return dense(rows, units, feed_forward) + dense(rows, feed_forward, units)
+
+    encoder_layer = 4 * dense(source, units, units) + network(source)
+    encoder_layer += 4 * source * source * units
+    # A position looks at itself and those before it, and at the whole source.
+    decoder_layer = 6 * dense(target, units, units) + network(target)
+    decoder_layer += 2 * target * (target + 1) * units + 4 * source * target * units
+    decoder_layer += 2 * dense(source, units, units)
+    output = dense(target, units, vocabulary_size)
+    return num_layers * (encoder_layer + decoder_layer) + output
+
+
+def beam_search(forward, source_length, target_length, beam_size):
+    """Operations of a search: the source once, each hypothesis at each position.
+
+    Args:
+        forward: Function of source and target length: a forward pass' operations.
+        source_length: Tokens, with EOS.
+        target_length: Positions, with that of EOS.
+        beam_size: Hypotheses.
+    """
+    source = forward(source_length, 0)
+    return source + beam_size * (forward(source_length, target_length) - source)
+
+
 def seq2seq_parameters(sizes, vocabulary_size):
     """Parameters of our network (`reset_after`, no layer normalisation)."""
     units, context = sizes.decoder_units, context_dim(sizes)

@@ -102,8 +102,9 @@ def count_steps(trainer, gate):
 def serve_searches(settings, channel):
     """Translates groups of sentences, each group with one length of its translations.
 
-    A request holds `groups`: `[sentences, length]` pairs; and `beam_size`. The answer
-    holds the seconds of each group, subwords and text included.
+    A request holds `groups`: `[sentences, length]` pairs; `beam_size`; and whether
+    each sentence is a batch of its own. The answer holds the seconds of each group or
+    sentence, subwords and text included.
     """
     config = configuration(settings)
     args = parse_global_args(config, rank=0, mode="train")
@@ -114,15 +115,18 @@ def serve_searches(settings, channel):
     channel.answer(**facts(model))
     while True:
         request = channel.request()
+        groups = request["groups"]
+        if request["is_single"]:
+            groups = [([text], length) for group, length in groups for text in group]
         answer = [
             timed_group(model, processor, sentences, length, request["beam_size"])
-            for sentences, length in request["groups"]
+            for sentences, length in groups
         ]
         channel.answer(seconds=answer)
 
 
 def timed_group(model, processor, sentences, length, beam_size):
-    """Seconds to translate the sentences to `length` subwords each, EOS not counted."""
+    """Seconds to translate the sentences to `length` subwords each, EOS counted."""
     started = time.perf_counter()
     batch = make_batch(model, processor.encode(sentences, out_type=str))
     with torch.no_grad():

@@ -28,6 +28,7 @@ threads, measured in the same rounds.
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -302,7 +303,7 @@ def start(name, role, settings, data, args):
 
 def write_settings(folder, name, settings):
     """Writes the settings of a worker; returns the path for its command line."""
-    path = folder / f"{name.replace(',', '').replace(' ', '-')}.json"
+    path = folder / f"{re.sub(r'[^A-Za-z0-9]+', '-', name)}.json"
     path.write_text(json.dumps(settings), "utf-8")
     return str(path)
 
