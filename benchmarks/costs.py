@@ -62,8 +62,8 @@ def seq2seq(sizes, vocabulary_size, source_length, target_length):
     """Operations of our network's forward pass over one pair, either wiring."""
     units, context = sizes.decoder_units, context_dim(sizes)
     inputs = [sizes.embedding_dim] + [units] * (sizes.num_decoder_layers - 1)
-    # Which layer reads the context vector: the first, or the first above attention.
-    inputs[1 if sizes.wiring == "parallel" else 0] += context
+    # One layer reads the context vector too: which one, the sum does not say.
+    inputs[0] += context
     return (
         encoder(sizes, source_length)
         + dense(1, 2 * sizes.encoder_units, units * sizes.num_decoder_layers)
@@ -139,7 +139,7 @@ def seq2seq_parameters(sizes, vocabulary_size):
     units, context = sizes.decoder_units, context_dim(sizes)
     outputs, embedding = 2 * sizes.encoder_units, sizes.embedding_dim
     inputs = [embedding] + [units] * (sizes.num_decoder_layers - 1)
-    inputs[1 if sizes.wiring == "parallel" else 0] += context
+    inputs[0] += context
     num_tables = 1 if sizes.tie_embeddings else 3
     return (
         num_tables * vocabulary_size * embedding

@@ -3,8 +3,8 @@
     python -m benchmarks.training_peers ours SETTINGS.json
     python -m benchmarks.training_peers tutorial SETTINGS.json
 
-`ours` runs the package's own `Trainer`, `TrainStep`, `BatchPlan` and `make_dataset`, as
-`translator train` does; only the number of pairs is smaller and no validation comes.
+`ours` runs the package's own `train`, as `translator train` does, with its `Trainer`,
+`TrainStep`, `BatchPlan` and `make_dataset`; only no validation comes.
 `tutorial` builds the network of TensorFlow's tutorial "Neural machine translation with
 attention" from stock Keras layers and runs a compiled `fit`.
 """
@@ -28,27 +28,23 @@ def main():
 
 
 def train_ours(settings, channel):
-    """Trains with the package's own loop, one epoch a turn."""
-    from rich.console import Console
+    """Trains as the command does, `translator.training.train`, one epoch a turn.
 
+    Three things are put in place of what the command would do by itself: the pairs and
+    the subwords, which all programs share, and a step that tells the gate of its batch.
+    """
+    from translator import training
     from translator.config import parse_config
-    from translator.model import build_model
-    from translator.training import Trainer, find_strategy
 
     config = parse_config(settings["config"])
     corpus, tokenizer = load_data(settings)
-    console = Console(stderr=True)
-    strategy = find_strategy(console)
-    with strategy.scope():
-        model = build_model(config.model, tokenizer.vocabulary_size)
     run_dir = Path(settings["run_dir"])
     run_dir.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(config, run_dir, model, tokenizer, corpus, strategy, console)
     gate = EpochGate(channel, len(corpus.train))
-    count_steps(trainer.train_step, gate)
-    channel.answer(**facts(model.count_params()))
-    gate.wait()
-    trainer.run()
+    training.prepare_corpus = lambda *args, **kwargs: corpus
+    training.Tokenizer.train = lambda *args, **kwargs: tokenizer
+    count_steps(training.TrainStep, gate, channel)
+    training.train(config, run_dir)
 
 
 def load_data(settings):
@@ -68,21 +64,26 @@ def load_data(settings):
     return corpus, Tokenizer.load(settings["tokenizer"])
 
 
-def count_steps(train_step, gate):
-    """Has the compiled training step tell the gate of each batch."""
-    compile_step = train_step.compile
+def count_steps(step_class, gate, channel):
+    """Has the compiled training steps of a class tell the gate of each batch.
 
-    def compile_counting(*args):
-        step = compile_step(*args)
+    Compiling is the last thing before the first step, so the worker is ready then.
+    """
+    compile_step = step_class.compile
+
+    def compile_counting(self, *args, **kwargs):
+        step = compile_step(self, *args, **kwargs)
 
         def counting(batch):
             total, num_tokens = step(batch)
             gate.count(int(batch[0].shape[0]), int(num_tokens))
             return total, num_tokens
 
+        channel.answer(**facts(self.model.count_params()))
+        gate.wait()
         return counting
 
-    train_step.compile = compile_counting
+    step_class.compile = compile_counting
 
 
 def train_tutorial(settings, channel):

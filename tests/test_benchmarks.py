@@ -59,7 +59,7 @@ def test_operations_of_the_classic_network():
 
 
 def test_operations_of_the_parallel_network():
-    """Catches: the context vector counted in the first layer of the parallel wiring.
+    """Catches: the projection of the joined heads forgotten, keys without values.
 
     As above with two decoder layers and one head of one unit. Bridge to both layers:
     8. Layers: 3 x 3 x (1 + 1) x 2 = 36 and 3 x 3 x (2 + 1) x 2 = 54. Attention: keys
