@@ -15,8 +15,9 @@ class AttentionMemory(NamedTuple):
     """What attention needs of the source, made once a sentence.
 
     Fields:
-        keys: float, shape `(batch_size, source_length, attention_units)`.
-        values: float, shape `(batch_size, source_length, value_dim)`.
+        keys: float, shape `(batch_size, source_length, attention_units)`; of several
+            heads, see `MultiHeadAttention.memory`.
+        values: float, shape `(batch_size, source_length, value_dim)`; likewise.
         mask: bool, shape `(batch_size, source_length)`, `True` = real token.
     """
 
@@ -244,19 +245,26 @@ class MultiHeadAttention(keras.layers.Layer):
         self.output_projection.build((None, None, self.units))
 
     def memory(self, encoder_outputs, source_mask):
+        """Projects the encoder outputs and cuts them into heads, once for all queries.
+
+        Returns:
+            `AttentionMemory`: keys of shape `(batch_size, num_heads, units / num_heads,
+            source_length)`, values of `(batch_size, num_heads, source_length, units /
+            num_heads)`, as the products with them want them.
+        """
         keys, values = ops.split(self.memory_projection(encoder_outputs), 2, axis=-1)
-        return AttentionMemory(keys, values, source_mask)
+        keys = ops.swapaxes(self._heads(keys), 2, 3)
+        return AttentionMemory(keys, self._heads(values), source_mask)
 
     def call(self, query, memory):
         memory = AttentionMemory(*memory)
         query = self._heads(self.query_projection(query))  # (B, H, T, A/H)
-        keys = self._heads(memory.keys)  # (B, H, S, A/H)
         scale = (self.units // self.num_heads) ** -0.5
-        attention_scores = ops.matmul(query * scale, ops.swapaxes(keys, 2, 3))
+        attention_scores = ops.matmul(query * scale, memory.keys)  # (B, H, T, S)
         attention_weights = masked_softmax(  # (B, H, T, S)
             attention_scores, memory.mask[:, None, None, :]
         )
-        heads = ops.matmul(attention_weights, self._heads(memory.values))
+        heads = ops.matmul(attention_weights, memory.values)  # (B, H, T, A/H)
         joined = ops.reshape(  # (B, T, A)
             ops.transpose(heads, (0, 2, 1, 3)), (-1, ops.shape(heads)[2], self.units)
         )
