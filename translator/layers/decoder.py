@@ -180,6 +180,7 @@ class ParallelDecoder(_Decoder):
             GRU(
                 units,
                 return_sequences=True,
+                use_cudnn="auto",
                 recurrent_dropout=self.recurrent_dropout,
                 reset_after=self.reset_after,
                 layer_normalization=self.layer_normalization,

@@ -79,6 +79,7 @@ class BidirectionalEncoder(keras.layers.Layer):
                     units,
                     return_sequences=True,
                     return_state=True,
+                    use_cudnn="auto",  # real tokens come first
                     name=f"gru_{index}",
                     **self.options,
                 ),

@@ -11,6 +11,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from translator.layers.cudnn import choose_cudnn, run_cudnn
+
 
 class Gates(NamedTuple):
     """What a GRU decides in one step.
@@ -300,6 +302,9 @@ class GRU(keras.layers.RNN):
         stateful: Whether a batch starts from the state that the last one left.
         zero_output_for_mask: Whether masked steps put out zeros. Only
             `keras.layers.Bidirectional` sets it in its layers, by itself.
+        use_cudnn: "auto" trains with cuDNN where it can (`supports_cudnn`); real steps
+            must then come first in every mask. All else, exports too, runs the loop,
+            as `False` always does.
 
     Call arguments:
         sequences: float, shape `(batch_size, time_steps, input_dim)`.
@@ -341,6 +346,7 @@ class GRU(keras.layers.RNN):
         go_backwards=False,
         stateful=False,
         zero_output_for_mask=False,
+        use_cudnn=False,
         **kwargs,
     ):
         cell = GRUCell(
@@ -368,6 +374,8 @@ class GRU(keras.layers.RNN):
             **kwargs,
         )
         self.input_spec = keras.layers.InputSpec(ndim=3)
+        self.use_cudnn = use_cudnn
+        self.runs_cudnn = choose_cudnn(use_cudnn, cell)
 
     @property
     def units(self):
@@ -385,6 +393,9 @@ class GRU(keras.layers.RNN):
         if training:
             sequences = _multiply(sequences, cell.input_mask(sequences[:, :1]))
             recurrent_mask = cell.recurrent_mask(state)
+            if self.runs_cudnn:
+                options = self.go_backwards, self.zero_output_for_mask
+                return run_cudnn(cell, sequences, state, mask, *options)
         projected = cell.project(self._in_reading_order(sequences))  # (T, B, 3U)
         if mask is not None:
             mask = self._in_reading_order(tf.cast(mask, tf.bool)[:, :, None])
@@ -440,6 +451,7 @@ class GRU(keras.layers.RNN):
 
     def get_config(self):
         config = self.cell.get_config() | super().get_config()
+        config["use_cudnn"] = self.use_cudnn
         return {key: config[key] for key in config if key not in ("cell", "unroll")}
 
     @classmethod
