@@ -10,6 +10,8 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from translator.layers.dense import Dense, multiply_rows
+
 
 class AttentionMemory(NamedTuple):
     """What attention needs of the source, made once a sentence.
@@ -110,10 +112,8 @@ class AdditiveAttention(_Attention):
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
         self.units = units
-        self.query_projection = keras.layers.Dense(units, name="query_projection")
-        self.key_projection = keras.layers.Dense(
-            units, use_bias=False, name="key_projection"
-        )
+        self.query_projection = Dense(units, name="query_projection")
+        self.key_projection = Dense(units, use_bias=False, name="key_projection")
 
     def build(self, query_shape, outputs_shape):
         self.query_projection.build(query_shape)
@@ -128,7 +128,8 @@ class AdditiveAttention(_Attention):
     def scores(self, query, keys):
         query = self.query_projection(query)[:, :, None, :]  # (B, T, 1, A)
         hidden = ops.tanh(query + keys[:, None, :, :])  # (B, T, S, A)
-        return ops.matmul(hidden, self.energy)  # (B, T, S)
+        energy = ops.expand_dims(self.energy, axis=1)
+        return multiply_rows(hidden, energy)[..., 0]  # (B, T, S)
 
     def get_config(self):
         return super().get_config() | {"units": self.units}
@@ -180,9 +181,7 @@ class GeneralAttention(_Attention):
     def __init__(self, query_dim, **kwargs):
         super().__init__(**kwargs)
         self.query_dim = query_dim
-        self.key_projection = keras.layers.Dense(
-            query_dim, use_bias=False, name="key_projection"
-        )
+        self.key_projection = Dense(query_dim, use_bias=False, name="key_projection")
 
     def build(self, query_shape, outputs_shape):
         self.key_projection.build(outputs_shape)
@@ -230,10 +229,10 @@ class MultiHeadAttention(keras.layers.Layer):
             )
         self.units = units
         self.num_heads = num_heads
-        self.query_projection = keras.layers.Dense(units, name="query_projection")
+        self.query_projection = Dense(units, name="query_projection")
         # One product for keys and values: their input is the same.
-        self.memory_projection = keras.layers.Dense(2 * units, name="memory_projection")
-        self.output_projection = keras.layers.Dense(units, name="output_projection")
+        self.memory_projection = Dense(2 * units, name="memory_projection")
+        self.output_projection = Dense(units, name="output_projection")
 
     def context_dim(self, outputs_dim):
         """Width D of the context vector for encoder outputs of a width."""

@@ -24,6 +24,8 @@ import tensorflow as tf
 from keras import ops
 
 from translator.layers.attention import AttentionMemory
+from translator.layers.dense import Dense
+from translator.layers.dropout import Dropout
 from translator.layers.gru import GRU, GRUCell
 
 
@@ -80,8 +82,8 @@ class _Decoder(keras.layers.Layer):
         self.recurrent_dropout = recurrent_dropout
         self.reset_after = reset_after
         self.layer_normalization = layer_normalization
-        self.dropout = keras.layers.Dropout(dropout, name="dropout")
-        self.readout = keras.layers.Dense(output_dim, activation="tanh", name="readout")
+        self.dropout = Dropout(dropout, name="dropout")
+        self.readout = Dense(output_dim, activation="tanh", name="readout")
 
     def _build_attention(self, query_shape, outputs_shape):
         if not self.attention.built:  # as it is when it was deserialised

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from translator.layers.dense import Dense
+from translator.layers.dropout import Dropout
 from translator.layers.gru import GRU
 
 
@@ -72,7 +74,7 @@ class BidirectionalEncoder(keras.layers.Layer):
             "reset_after": reset_after,
             "layer_normalization": layer_normalization,
         }
-        self.dropout = keras.layers.Dropout(dropout, name="dropout")
+        self.dropout = Dropout(dropout, name="dropout")
         self.gru_layers = [
             keras.layers.Bidirectional(
                 GRU(
@@ -141,7 +143,7 @@ class Bridge(keras.layers.Layer):
         super().__init__(**kwargs)
         self.units = units
         self.num_layers = num_layers
-        self.projection = keras.layers.Dense(
+        self.projection = Dense(
             units * num_layers, activation="tanh", name="projection"
         )
 

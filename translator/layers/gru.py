@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras import ops
 
 from translator.layers.cudnn import choose_cudnn, run_cudnn
+from translator.layers.dense import multiply_rows
 
 
 class Gates(NamedTuple):
@@ -175,7 +176,7 @@ class GRUCell(keras.layers.Layer):
         Returns:
             float, shape `(..., 3 * units)`, in the order z, r, h.
         """
-        projected = ops.matmul(inputs, self.kernel)
+        projected = multiply_rows(inputs, self.kernel)
         if self.layer_normalization:
             projected = self._normalize(projected, self.input_gain)
         if self.bias is None:
