@@ -337,7 +337,10 @@ class ClassicDecoder(_Decoder):
         outputs = ops.concatenate([inputs, context_vector], axis=-1)
         new_states = []
         for cell, state, mask in zip(self.cells, states, masks, strict=True):
-            outputs = cell.step(cell.project(outputs), state, mask)
+            if mask is None:  # a call casts the weights, also outside of `call`
+                outputs, _ = cell(outputs, [state])
+            else:
+                outputs = cell.step(cell.project(outputs), state, mask)
             new_states.append(outputs)
         context_vector, weights = self._attend(outputs, memory)
         hidden = ops.concatenate([outputs, context_vector], axis=-1)
