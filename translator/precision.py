@@ -44,37 +44,19 @@ def with_loss_scale(
     )
 
 
-def scale_loss(optimizer: keras.optimizers.Optimizer, loss: tf.Tensor) -> tf.Tensor:
-    """Returns what to take the gradients of, for `apply_clipped`."""
-    return loss * _loss_scale(optimizer)
+def loss_scale(optimizer: keras.optimizers.Optimizer):
+    """Returns what to multiply a loss with before its gradients are taken.
 
-
-def apply_clipped(
-    optimizer: keras.optimizers.Optimizer, gradients: list, clip_norm: float
-) -> None:
-    """Updates the weights by gradients of the scaled loss, clipped by their norm.
-
-    It is the gradients of the loss itself that are clipped. Gradients that are not
-    finite change nothing but the scale.
-
-    To be called in a replica's context.
+    The gradients are given to `optimizer.apply` as they then are: it divides by the
+    scale, and finds out whether they are finite. Only what is compared with a bound,
+    such as their norm, must be divided by the scale before.
 
     Args:
         optimizer: From `with_loss_scale`, built.
-        gradients: Of what `scale_loss` returned, one for each trainable variable,
-            summed over the replicas already.
-        clip_norm: Largest global norm.
+
+    Returns:
+        float32 scalar, or 1.0 where nothing is scaled.
     """
-    scale = _loss_scale(optimizer)
-    gradients = [gradient / scale for gradient in gradients]
-    gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
-    # A scaling optimizer divides by the scale itself; a power of two costs no digit.
-    # Every optimizer sums over the replicas again, here over equal copies.
-    factor = scale / tf.distribute.get_replica_context().num_replicas_in_sync
-    optimizer.apply([gradient * factor for gradient in gradients])
-
-
-def _loss_scale(optimizer):
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return tf.convert_to_tensor(optimizer.dynamic_scale)
     return 1.0

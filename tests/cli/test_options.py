@@ -83,7 +83,7 @@ def test_typed_options_have_their_types():
         *("--epochs", "3", "--max-minutes", "0", "--patience", "0"),
         *("--length-penalty", "0.5", "--attention", "dot", "--source-language", ""),
         "--no-tie-embeddings",
-        "--layer-normalization",
+        "--mixed-precision",
     )
     assert options == {
         "epochs": 3,
@@ -93,7 +93,7 @@ def test_typed_options_have_their_types():
         "attention": "dot",
         "source_language": "",
         "tie_embeddings": False,
-        "layer_normalization": True,
+        "mixed_precision": True,
     }
     assert isinstance(options["max_minutes"], float)
 
@@ -112,7 +112,7 @@ def test_a_repeated_option():
         ("--epochs", "1.5"),
         ("--dropout", "a"),
         ("--epochs",),
-        ("--layer-normalization", "yes"),
+        ("--mixed-precision", "yes"),
         ("--embedding_dim", "3"),
     ],
     ids=["choice", "int", "float", "number", "none", "switch", "spelling"],
