@@ -101,12 +101,13 @@ def test_training_alone_runs_cudnn():
     """Catches: a layer that is left out: two directions of two encoder layers, two
     decoder layers; loops that stay; a search or a loss that no CPU can run.
     """
+    plain = operations("step", has_gpu=False)
     step = operations("step", has_gpu=True)
     assert step["CudnnRNNV3"] == step["CudnnRNNBackpropV3"] == 6
-    assert not step["StatelessWhile"] + step["While"]
+    assert plain["StatelessWhile"] - step["StatelessWhile"] == 2 * 6
+    assert not plain["CudnnRNNV3"]
     for name in ("loss", "search"):
         assert not operations(name, has_gpu=True)["CudnnRNNV3"]
-    assert not operations("step", has_gpu=False)["CudnnRNNV3"]
 
 
 def test_an_export_runs_everywhere(run_dir, tmp_path, monkeypatch):
@@ -125,8 +126,7 @@ def test_an_export_runs_everywhere(run_dir, tmp_path, monkeypatch):
 # --- Waits ---------------------------------------------------------------------------
 
 # A tensor that is copied from the GPU to the host makes the host wait for all that the
-# GPU has to do before. Outside of the loops these still do, once a step.
-KNOWN = {}
+# GPU has to do before.
 
 
 def waits(found, bodies):
@@ -137,24 +137,25 @@ def waits(found, bodies):
 def test_no_wait_in_the_loops_of_a_step(has_gpu):
     """Catches: a number of the host's that the GPU computes, each time step again."""
     found = placement("step", "parallel", "none", has_gpu)
-    loops = found.loops()
-    assert bool(loops) is not has_gpu
-    assert not [str(edge) for edge in waits(found, loops)]
+    assert not [(edge.name, str(edge)) for edge in waits(found, found.loops())]
+    if not has_gpu:
+        assert len(found.loops()) >= 2 * 12  # body and condition, forward and back
 
 
 @pytest.mark.parametrize("has_gpu", [False, True], ids=["loops", "cudnn"])
-def test_no_wait_in_a_step_but_those_that_are_known(has_gpu):
+def test_no_wait_in_the_layers(has_gpu):
     """Catches: sizes multiplied on the GPU, seeds counted there, lengths summed there,
     a tensor whose shape is asked for on the CPU.
     """
     found = placement("step", "parallel", "none", has_gpu)
     edges = waits(found, set(found.bodies) - found.loops())
-    unknown = [edge for edge in edges if not any(part in edge.name for part in KNOWN)]
-    assert not [(edge.name, str(edge)) for edge in unknown]
+    in_layers = [edge for edge in edges if "seq2seq" in edge.name]
+    # `ops.take` adds the size of the vocabulary to negative ids.
+    known = [edge for edge in in_layers if "embedding" in edge.name]
+    assert not [(edge.name, str(edge)) for edge in in_layers if edge not in known]
 
 
 def test_nothing_is_compiled_anew_for_each_shape():
     """Catches: XLA left to a default, which on a GPU may be to use it."""
     attributes = functions("parallel")[1]["step"].function_def.attr
-    assert attributes["_XlaMustCompile"].b is False
-    assert "_XlaMustCompile" in attributes
+    assert "_XlaMustCompile" in attributes and not attributes["_XlaMustCompile"].b
