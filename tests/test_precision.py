@@ -163,7 +163,7 @@ def test_types_of_what_search_carries(mixed_precision, network):
     model, *_ = loss_and_gradients(mixed_precision, network)
     ids = tf.constant([[5, 6, 3], [7, 3, 0]])
     memory, state = model.encode(ids, ids != 0)
-    step = model.step(memory)(tf.constant([2, 2]), state)
+    step = model.step(tf.constant([2, 2]), state, memory)
     parts = tf.nest.flatten([memory.keys, memory.values, state, step.state])
     assert {part.dtype.name for part in parts} == {mixed_precision}
     assert memory.mask.dtype == tf.bool and step.logits.dtype == tf.float32
