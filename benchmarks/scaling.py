@@ -196,11 +196,13 @@ def draw(rows):
                 times = [float(row[column]) for row in points]
                 panel.plot(values, times, style, color=color, label=label, ms=4)
         panel.set(xscale="log", yscale="log", xlabel=LABELS[curve])
-        panel.set_xticks(CURVES[curve], [f"{value:,}" for value in CURVES[curve]])
+        ticks = CURVES[curve]
+        panel.set_xticks(ticks, [f"{t // 1000}k" if t > 999 else t for t in ticks])
         panel.minorticks_off()
         panel.grid(alpha=0.3)
     np.atleast_1d(panels)[0].set_ylabel("milliseconds a batch")
-    np.atleast_1d(panels)[0].legend(fontsize=8)
+    handles, labels = np.atleast_1d(panels)[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4)
     return figure
 
 

@@ -580,3 +580,26 @@ def test_bad_rank_is_refused():
     """Mistake: no `input_spec`."""
     with pytest.raises(ValueError, match="expected ndim=3, found ndim=2"):
         GRU(U)(random(B, D))
+
+
+@pytest.mark.parametrize("num_parts", [2, 7], ids=["two", "more_than_rows"])
+def test_parts_equal_the_whole(num_parts):
+    """Catches: rows lost or in another order at a cut, a mask of other rows."""
+    rng = np.random.default_rng(31)
+    inputs, state = rng.normal(size=(5, 4, 3)), rng.normal(size=(5, 6))
+    inputs, state = (tf.constant(x, tf.float32) for x in (inputs, state))
+    mask = tf.sequence_mask([4, 1, 0, 3, 2], 4)
+    options = {"return_sequences": True, "return_state": True}
+    whole, cut = GRU(6, **options), GRU(6, num_parts=num_parts, **options)
+    found = []
+    for layer in (whole, cut):
+        layer.build(inputs.shape)
+        layer.set_weights(whole.get_weights())
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs, last = layer(inputs, initial_state=state, mask=mask)
+            loss = tf.reduce_sum(outputs**2) + tf.reduce_sum(last * state)
+        weights = [weight.value for weight in layer.trainable_weights]
+        found.append([outputs, last, *tape.gradient(loss, [inputs, *weights])])
+    for expected, result in zip(*found, strict=True):
+        np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
