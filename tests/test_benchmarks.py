@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -226,6 +227,27 @@ def test_a_worker_that_fails_says_why():
     """Catches: a benchmark that waits for ever, or hides what the peer printed."""
     with pytest.raises(WorkerError, match="no such peer"):
         Worker("a", [sys.executable, "-c", "raise SystemExit('no such peer')"], 1)
+
+
+DRIVER = f"""
+import os, sys
+from benchmarks.turns import Worker
+worker = Worker("a", [sys.executable, "-c", {ECHO!r}], 1)
+print(worker._process.pid, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the Linux kernel")
+def test_workers_end_with_the_benchmark():
+    """Catches: stopped workers that stay for ever after a benchmark was killed."""
+    command = [sys.executable, "-c", DRIVER]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    status = Path(f"/proc/{int(result.stdout)}/status")
+    deadline = time.monotonic() + 10
+    while status.exists() and "zombie" not in status.read_text("utf-8"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_an_epoch_is_a_turn():
