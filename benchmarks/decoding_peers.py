@@ -35,7 +35,10 @@ def serve_ours(settings, channel, threads):
     The model ends its translations where it likes; `groups` give the sentences alone.
     A request with `is_count` asks for the lengths instead of the time.
     """
-    from translator.export import load_translator
+    try:
+        from translator.loading import load_translator
+    except ImportError:  # where it was before
+        from translator.export import load_translator
 
     translator = load_translator(settings["model"])
 
