@@ -182,3 +182,11 @@ def test_a_section_that_is_no_table(tmp_path):
     path = write(tmp_path / "options.toml", "model = 3")
     assert "Received: model" in error_of(make_config, path=path)
     assert "model" in error_of(parse_config, {"model": 3})
+
+
+@pytest.mark.parametrize(("old", "new"), [(False, "none"), (True, "bfloat16")])
+def test_mixed_precision_was_a_switch(old, new):
+    """Catches: the shipped model, and every older run folder, that cannot be read."""
+    config = parse_config({"training": {"mixed_precision": old}})
+    assert config.training.mixed_precision == new
+    assert "mixed_precision" in error_of(make_config, options={"mixed_precision": 1.0})

@@ -177,6 +177,38 @@ def eagerly():
     tf.config.run_functions_eagerly(False)
 
 
+@pytest.mark.parametrize("clip_norm", [1e-3, 1e3], ids=["clipped", "not_clipped"])
+def test_a_scaled_loss_makes_the_same_update(eagerly, monkeypatch, clip_norm):
+    """Catches: a norm that is compared with its scale; gradients that stay scaled."""
+    monkeypatch.setattr(training, "_make_optimizer", make_sgd)
+    updates = []
+    for mixed_precision in (
+        "none",
+        "float16",
+    ):  # the scale alone: layers are in 32 bits
+        model = make_model()
+        before = model.get_weights()
+        options = {"clip_norm": clip_norm, "mixed_precision": mixed_precision}
+        make_step(model, **options).compile(SPEC)(random_batch())
+        pairs = zip(before, model.get_weights(), strict=True)
+        updates.append([old - new for old, new in pairs])
+    for scaled, plain in zip(*updates, strict=True):
+        np.testing.assert_allclose(scaled, plain, atol=1e-7, rtol=1e-4)
+
+
+def test_an_overflow_changes_the_scale_alone():
+    """Catches: weights that are no numbers after a step whose scale was too large."""
+    model = make_model()
+    step = make_step(model, mixed_precision="float16")
+    step.optimizer.dynamic_scale.assign(3e38)
+    before = model.get_weights()
+    total, _ = step.compile(SPEC)(random_batch())
+    assert np.isfinite(total)
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert float(step.optimizer.dynamic_scale) == pytest.approx(1.5e38)
+
+
 def make_sgd(config):
     return training.keras.optimizers.SGD(config.learning_rate, name="optimizer")
 

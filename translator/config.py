@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from translator.errors import UserError
 
@@ -186,9 +193,19 @@ class TrainingConfig(_Options):
     patience: int = Field(
         5, ge=0, description="Validations without a gain before stopping. 0: never."
     )
-    mixed_precision: bool = Field(
-        False, description="Compute products in bfloat16, keep weights in float32."
+    mixed_precision: Literal["none", "bfloat16", "float16"] = Field(
+        "none",
+        description="Compute products in 16 bits, keep weights in 32. float16 scales "
+        "the loss; bfloat16 needs no scale, but hardware that has it.",
     )
+
+    @field_validator("mixed_precision", mode="before")
+    @classmethod
+    def _was_a_switch(cls, value: Any) -> Any:
+        """Reads older run folders, where the option was bfloat16 or not."""
+        if isinstance(value, bool):
+            return "bfloat16" if value else "none"
+        return value
 
 
 class SearchConfig(_Options):

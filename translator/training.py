@@ -44,6 +44,7 @@ from translator.errors import UserError
 from translator.inference import Translator
 from translator.losses import LossSum, masked_cross_entropy
 from translator.model import Seq2Seq, build_model
+from translator.precision import loss_scale, set_precision, with_loss_scale
 from translator.reporting import ProgressBar, RunLog
 from translator.schedules import learning_rate
 from translator.tokenizer import PAD_ID, Tokenizer
@@ -121,7 +122,9 @@ class TrainStep:
         self.strategy = strategy
         self.num_parts = num_parts
         with strategy.scope():
-            self.optimizer = _make_optimizer(config)
+            self.optimizer = with_loss_scale(
+                _make_optimizer(config), config.mixed_precision
+            )
             self.optimizer.build(model.trainable_variables)
             # The identity makes a copy: Keras takes a `tf.Variable` as it is, and an
             # average that is the weight itself averages nothing.
@@ -170,7 +173,9 @@ class TrainStep:
         gradients = [tf.add_n(terms) for terms in zip(*gradients, strict=True)]
         gradients = context.all_reduce("SUM", gradients)
         num_tokens = tf.maximum(context.all_reduce("SUM", loss.num_tokens), 1.0)
-        norm = tf.linalg.global_norm(gradients) / num_tokens
+        # The gradients are scaled until the optimizer applies them, their norm is not.
+        norm = tf.linalg.global_norm(gradients)
+        norm /= num_tokens * loss_scale(self.optimizer)
         clip_norm = self.config.clip_norm
         # The optimizer sums over replicas again, here over equal copies.
         scale = clip_norm / tf.maximum(norm, clip_norm)
@@ -179,13 +184,14 @@ class TrainStep:
         return loss
 
     def _gradients(self, batch: Batch):
-        """Returns a batch's `LossSum` and the gradients of its total, all dense."""
+        """Returns a batch's `LossSum`, and the gradients of its scaled total, dense."""
         with tf.GradientTape() as tape:
             loss = batch_loss(
                 self.model, batch, self.config.label_smoothing, training=True
             )
+            total = loss.total * loss_scale(self.optimizer)
         variables = [v.value for v in self.model.trainable_variables]
-        gradients = tape.gradient(loss.total, variables)
+        gradients = tape.gradient(total, variables)
         return loss, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
     def update_averages(self, step: int) -> None:
@@ -593,9 +599,7 @@ def train(
     console = Console(stderr=True, force_jupyter=False)
     strategy, num_parts = find_strategy(console, config.training.batch_tokens)
     keras.utils.set_random_seed(config.training.seed)
-    keras.config.set_dtype_policy(
-        "mixed_bfloat16" if config.training.mixed_precision else "float32"
-    )
+    set_precision(config.training.mixed_precision)
     corpus = _prepare(config, run_dir, console)
     config = _with_languages(config, corpus.info["languages"])
     if resume:

@@ -83,7 +83,7 @@ def test_typed_options_have_their_types():
         *("--epochs", "3", "--max-minutes", "0", "--patience", "0"),
         *("--length-penalty", "0.5", "--attention", "dot", "--source-language", ""),
         "--no-tie-embeddings",
-        "--mixed-precision",
+        "--layer-normalization",
     )
     assert options == {
         "epochs": 3,
@@ -93,7 +93,7 @@ def test_typed_options_have_their_types():
         "attention": "dot",
         "source_language": "",
         "tie_embeddings": False,
-        "mixed_precision": True,
+        "layer_normalization": True,
     }
     assert isinstance(options["max_minutes"], float)
 
@@ -112,7 +112,7 @@ def test_a_repeated_option():
         ("--epochs", "1.5"),
         ("--dropout", "a"),
         ("--epochs",),
-        ("--mixed-precision", "yes"),
+        ("--layer-normalization", "yes"),
         ("--embedding_dim", "3"),
     ],
     ids=["choice", "int", "float", "number", "none", "switch", "spelling"],
