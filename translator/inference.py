@@ -301,6 +301,7 @@ class Translator(TextTranslator):
             self._searches[search] = tf.function(
                 lambda source_ids: search_translations(self.model, source_ids, search),
                 input_signature=[tf.TensorSpec([None, None], tf.int32)],
+                jit_compile=False,
             )
         return self._searches[search]
 

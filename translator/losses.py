@@ -67,20 +67,28 @@ def masked_cross_entropy(
             (target_mask, "BT"),
         ]
     )
-    token_ids = tf.boolean_mask(target_ids, target_mask)  # (N,)
+    # On the CPU, where token ids are: how many are real decides what a GPU has to do.
+    with tf.device("CPU:0"):
+        places = tf.where(tf.reshape(target_mask, [-1]))[:, 0]  # (N,)
+        token_ids = tf.gather(tf.reshape(target_ids, [-1]), places)
 
     @tf.custom_gradient
     def run(features, kernel, bias):
         total, gradients = _sum_over_blocks(
             features, kernel, bias, token_ids, label_smoothing
         )
-        return total, lambda d_total: [
-            tf.cast(d_total, gradient.dtype) * gradient for gradient in gradients
-        ]
+
+        def scale(d_total):  # in float32: the scale of a float16 loss is large
+            return [
+                tf.cast(d_total * tf.cast(gradient, tf.float32), gradient.dtype)
+                for gradient in gradients
+            ]
+
+        return total, scale
 
     # Keras variables are no tensors yet; only tensors have gradients here.
     total = run(
-        tf.boolean_mask(features, target_mask),
+        tf.gather(tf.reshape(features, [-1, features.shape[-1]]), places),
         tf.convert_to_tensor(kernel),
         tf.convert_to_tensor(bias),
     )
@@ -126,9 +134,8 @@ def _sum_over_blocks(features, kernel, bias, token_ids, label_smoothing):
     Args:
         features: float, shape `(num_tokens, embedding_dim)`.
     """
-    num_tokens, vocabulary_size = tf.size(token_ids), tf.shape(kernel)[0]
-    num_logits = tf.cast(num_tokens, tf.float32) * tf.cast(vocabulary_size, tf.float32)
-    num_blocks = 1 + tf.cast(num_logits / _BLOCK_SIZE, tf.int32)
+    num_tokens = tf.size(token_ids)
+    num_blocks = 1 + num_tokens // max(1, _BLOCK_SIZE // kernel.shape[0])
     output_kernel = tf.cast(kernel, features.dtype)
 
     def add_block(index, total, d_features, d_kernel, d_bias):

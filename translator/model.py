@@ -60,7 +60,8 @@ class TokenEmbedding(keras.layers.Layer):
             )
 
     def call(self, ids):
-        return ops.take(self.embeddings, ids, axis=0) * self.embedding_dim**0.5
+        embeddings = tf.convert_to_tensor(self.embeddings)
+        return tf.gather(embeddings, ids) * self.embedding_dim**0.5
 
     def to_logits(self, features):
         """Turns features `(..., E)` into logits `(..., V)`."""

@@ -202,7 +202,7 @@ class TrainStep:
         decay = min(self.config.averaging, (1 + step) / (10 + step))
         self._update_averages(tf.constant(decay**_AVERAGING_INTERVAL))
 
-    @tf.function
+    @tf.function(jit_compile=False)
     def _update_averages(self, decay):
         for average, weight in zip(
             self.averages, self.model.trainable_variables, strict=True
@@ -244,10 +244,11 @@ def _cut(batch: Batch, num_parts: int) -> list[Batch]:
     """Cuts a batch into parts of as many rows each, give or take one."""
     num_rows = tf.shape(batch.source_ids)[0]
     ends = [num_rows * part // num_parts for part in range(num_parts + 1)]
-    return [
-        _fill_empty(Batch(*(ids[start:end] for ids in batch)))
-        for start, end in pairwise(ends)
-    ]
+    with tf.device("CPU:0"):  # where token ids come from
+        return [
+            _fill_empty(Batch(*(ids[start:end] for ids in batch)))
+            for start, end in pairwise(ends)
+        ]
 
 
 def _fill_empty(batch: Batch) -> Batch:
@@ -298,6 +299,7 @@ class Validator:
                 translator.model, batch, label_smoothing=0.0, training=False
             ),
             input_signature=[Batch(ids, ids, ids)],
+            jit_compile=False,
         )
 
     def scores(self) -> dict[str, Any]:
@@ -466,7 +468,9 @@ class Trainer:
             dataset = make_dataset(self.plan, epoch, self.progress.batch)
             return dataset.shard(context.num_input_pipelines, context.input_pipeline_id)
 
-        return self.strategy.distribute_datasets_from_function(make)
+        # The host needs the token ids, too: their number, their padding.
+        options = tf.distribute.InputOptions(experimental_fetch_to_device=False)
+        return self.strategy.distribute_datasets_from_function(make, options)
 
     def _run_step(self, epochs_done: float, batch) -> None:
         progress = self.progress
