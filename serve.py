@@ -19,8 +19,8 @@ def main(
     model: Annotated[
         Path,
         typer.Argument(
-            help="A run folder of `translator train`, or a SavedModel of `translator "
-            "export`.",
+            help="A run folder of `translator train`, or what `translator export` made "
+            "of it.",
             show_default="data/models/en-es",
         ),
     ] = DEFAULT_MODEL,
@@ -65,22 +65,14 @@ def serve(model: Path, host: str, port: int | None) -> None:
 
 
 def load_translator(path: Path) -> Any:
-    """Loads a run folder or a SavedModel, and translates one sentence to warm it.
+    """Loads a model of any kind, and translates one sentence to warm it.
 
     Raises:
-        UserError: If it is neither, or damaged.
+        UserError: If there is none, or it is damaged.
     """
-    from translator.startup import import_tensorflow
+    from translator import loading
 
-    import_tensorflow()
-    if (path / "saved_model.pb").exists():
-        from translator.export import SavedModelTranslator
-
-        translator = SavedModelTranslator.load(path)
-    else:
-        from translator.inference import Translator
-
-        translator = Translator.load(path)
+    translator = loading.load_translator(path)
     translator.translate(["Hello."])
     return translator
 

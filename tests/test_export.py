@@ -14,11 +14,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from translator.errors import UserError
-from translator.export import (
-    SavedModelTranslator,
-    export_saved_model,
-    load_translator,
-)
+from translator.export import SavedModelTranslator, export_saved_model
 from translator.inference import Translator
 
 SENTENCES = ["The red house.", "Where did you leave my keys?", "Nobody"]
@@ -236,13 +232,6 @@ def test_damaged_saved_model(saved_model_dir, tmp_path, damage):
     damage(path)
     message = error_of(SavedModelTranslator.load, path)
     assert message.startswith(f"{path} cannot be loaded as a SavedModel of `translator")
-
-
-def test_either_kind_of_folder_loads(run_dir, saved_model_dir, tmp_path):
-    """Catches: a SavedModel taken for a run folder, or the other way round."""
-    assert isinstance(load_translator(str(saved_model_dir)), SavedModelTranslator)
-    assert isinstance(load_translator(run_dir), Translator)
-    assert "not a run folder" in error_of(load_translator, tmp_path / "nothing")
 
 
 def test_the_graph_needs_no_python_and_no_gpu(saved_model_dir):

@@ -6,7 +6,6 @@ import shutil
 import numpy as np
 import pytest
 
-from translator import inference
 from translator.checkpoints import (
     BEST_NAME,
     CONFIG_NAME,
@@ -70,21 +69,21 @@ def test_a_batch_equals_its_sentences(translator, search):
 def test_many_batches_equal_one(translator, monkeypatch):
     """Catches: a sentence lost, or in a wrong place, between two batches."""
     expected = translator.translate_sentences(SENTENCES, BEAM)
-    for limit, value in [("_MAX_ROWS", 7), ("_MAX_TOKENS", 60)]:
+    for limit, value in [("max_rows", 7), ("max_tokens", 60)]:
         with monkeypatch.context() as patch:
-            patch.setattr(inference, limit, value)
+            patch.setattr(translator, limit, value)
             found = translator.translate_sentences(SENTENCES, BEAM)
         for ours, theirs in zip(found, expected, strict=True):
             assert_same(ours, theirs)
 
 
-def test_batches_are_bounded(monkeypatch):
+def test_batches_are_bounded(translator, monkeypatch):
     """Catches: memory that grows with the number, or the length, of the sentences."""
-    monkeypatch.setattr(inference, "_MAX_ROWS", 12)
-    monkeypatch.setattr(inference, "_MAX_TOKENS", 100)
+    monkeypatch.setattr(translator, "max_rows", 12)
+    monkeypatch.setattr(translator, "max_tokens", 100)
     rng = np.random.default_rng(1)
     rows = [[7] * length for length in rng.integers(1, 30, 100)]
-    batches = list(inference._batches_by_length(rows, beam_size=2))
+    batches = list(translator._batches_by_length(rows, beam_size=2))
     indices = [index for batch in batches for index in batch]
     assert sorted(indices) == [i for i, row in enumerate(rows) if len(row) > 1]
     for batch in batches:

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from translator.corpus.pairs import Pair
-from translator.tokenizer import BOS_ID, PAD_ID, Tokenizer
+from translator.tokenizer import BOS_ID, PAD_ID, Tokenizer, pad_ids
 
 # Enough short sentences for batches of nearly equal lengths; some 30 MB as ids.
 POOL_SIZE = 50_000
@@ -160,14 +160,6 @@ def pad_batch(
     for row, ids in enumerate(targets):
         target_input_ids[row, len(ids) :] = PAD_ID  # the shifted EOS of shorter rows
     return Batch(pad_ids(sources), target_input_ids, target_output_ids)
-
-
-def pad_ids(rows: Sequence[Sequence[int]]) -> np.ndarray:
-    """Pads id lists with `PAD_ID` on the right: int32 `(B, longest)`."""
-    padded = np.full((len(rows), max(map(len, rows))), PAD_ID, np.int32)
-    for row, ids in enumerate(rows):
-        padded[row, : len(ids)] = ids
-    return padded
 
 
 def make_dataset(plan: BatchPlan, epoch: int, start: int = 0) -> tf.data.Dataset:

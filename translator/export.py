@@ -17,17 +17,16 @@ import tensorflow as tf
 from translator.checkpoints import replacing
 from translator.config import SearchConfig
 from translator.errors import UserError
-from translator.inference import (
-    Hypothesis,
-    SentenceTranslation,
-    TextTranslator,
-    Translator,
-    blank_translation,
-    search_translations,
-)
+from translator.inference import Translator, search_translations
 from translator.startup import silent_stderr
 from translator.text import NORMALIZATION_RULES, normalize_text
 from translator.tokenizer import EOS_ID, PAD_ID, UNK_ID
+from translator.translations import (
+    Hypothesis,
+    SentenceTranslation,
+    TextTranslator,
+    blank_translation,
+)
 
 # Facts for `SavedModelTranslator`; TensorFlow passes over the folder.
 _FACTS_NAME = "assets.extra/translator.json"
@@ -256,17 +255,6 @@ class SavedModelTranslator(TextTranslator):
                     sentences[index], outputs, row, num_hypotheses
                 )
         return results
-
-
-def load_translator(path: str | Path) -> TextTranslator:
-    """Loads a run folder or a SavedModel, whichever the folder holds.
-
-    Raises:
-        UserError: It is neither, or damaged.
-    """
-    if (Path(path) / "saved_model.pb").exists():
-        return SavedModelTranslator.load(path)
-    return Translator.load(path)
 
 
 def _sentence_translation(

@@ -196,6 +196,14 @@ class Tokenizer:
         return [self._processor.id_to_piece(int(token_id)) for token_id in ids]
 
 
+def pad_ids(rows: Sequence[Sequence[int]]) -> np.ndarray:
+    """Pads id lists with `PAD_ID` on the right: int32, `(number, longest)`."""
+    padded = np.full((len(rows), max(map(len, rows))), PAD_ID, np.int32)
+    for row, ids in enumerate(rows):
+        padded[row, : len(ids)] = ids
+    return padded
+
+
 def _words_of(ids: Iterable[int]) -> Iterator[int]:
     for token_id in map(int, ids):
         if token_id == EOS_ID:

@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from translator import cards, export
+from translator import cards, loading
 from translator.checkpoints import load_run_config
 from translator.cli.evaluate import evaluate
 from translator.config import Config, DataConfig, SearchConfig, save_config
@@ -31,7 +31,7 @@ class FakeTranslator:
 @pytest.fixture
 def translator(monkeypatch) -> FakeTranslator:
     fake = FakeTranslator()
-    monkeypatch.setattr(export, "load_translator", lambda path: fake)
+    monkeypatch.setattr(loading, "load_translator", lambda path: fake)
     return fake
 
 

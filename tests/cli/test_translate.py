@@ -38,11 +38,11 @@ class FakeTranslator:
 
 
 @pytest.fixture
-def fake(monkeypatch, no_tensorflow):
+def fake(monkeypatch):
     """Stands in for the translator of every model."""
     translator = FakeTranslator()
     home = SimpleNamespace(load_translator=lambda path: translator)
-    monkeypatch.setitem(sys.modules, "translator.export", home)
+    monkeypatch.setitem(sys.modules, "translator.loading", home)
     return translator
 
 

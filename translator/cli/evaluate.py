@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 def evaluate(
     options: dict,
     run: Annotated[
-        Path, typer.Argument(help="Run folder, or a SavedModel.", show_default=False)
+        Path,
+        typer.Argument(
+            help="Run folder, SavedModel or ONNX folder.", show_default=False
+        ),
     ],
     split: Annotated[
         str,
@@ -51,12 +54,9 @@ def evaluate(
     from rich.progress import Progress
 
     test = _read_set(run, split, source, reference or [])
-    from translator.startup import import_tensorflow
-
-    import_tensorflow()
     from translator.cli.translate import change_search
     from translator.evaluation import evaluate as evaluate_set
-    from translator.export import load_translator
+    from translator.loading import load_translator
 
     translator = load_translator(run)
     search = change_search(translator.search, options)

@@ -21,7 +21,10 @@ _CHUNK_SIZE = 256
 def translate(
     options: dict,
     model: Annotated[
-        Path, typer.Argument(help="Run folder, or a SavedModel.", show_default=False)
+        Path,
+        typer.Argument(
+            help="Run folder, SavedModel or ONNX folder.", show_default=False
+        ),
     ],
     input: Annotated[  # noqa: A002 - the option's name
         Path | None, typer.Option(help="File to read. Default: standard input.")
@@ -58,10 +61,7 @@ def translate(
             f"--output would overwrite {input} while it is read. Choose another file."
         )
     with open_input(input) as source:
-        from translator.startup import import_tensorflow
-
-        import_tensorflow()
-        from translator.export import load_translator
+        from translator.loading import load_translator
 
         translator = load_translator(model)
         search = change_search(translator.search, options)

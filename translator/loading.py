@@ -1,0 +1,34 @@
+"""Loading a model from a folder, whichever kind it is."""
+
+from pathlib import Path
+
+from translator.checkpoints import load_run_config
+from translator.translations import TextTranslator
+
+
+def load_translator(path: str | Path) -> TextTranslator:
+    """Loads a run folder, a SavedModel or an ONNX folder: what is in it decides.
+
+    TensorFlow is imported, in silence, only for the first two.
+
+    Raises:
+        UserError: It is none of them, or damaged.
+    """
+    path = Path(path)
+    if (path / "encoder.onnx").exists():
+        from translator.light.runtime import OnnxTranslator
+
+        return OnnxTranslator.load(path)
+    is_saved_model = (path / "saved_model.pb").exists()
+    if not is_saved_model:
+        load_run_config(path)  # a mistake is found before TensorFlow is imported
+    from translator.startup import import_tensorflow
+
+    import_tensorflow()
+    if is_saved_model:
+        from translator.export import SavedModelTranslator
+
+        return SavedModelTranslator.load(path)
+    from translator.inference import Translator
+
+    return Translator.load(path)

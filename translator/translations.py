@@ -1,0 +1,337 @@
+"""Texts in, translations out: what all translators share, whatever runs the network.
+
+Nothing here needs TensorFlow.
+
+Shapes: B batch, S source length, T target length, K hypotheses of a sentence.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from translator.checkpoints import TOKENIZER_NAME, load_run_config
+from translator.config import Config, SearchConfig
+from translator.errors import UserError
+from translator.text import split_sentences
+from translator.tokenizer import Tokenizer, pad_ids
+
+# Longest text `translate` takes, in characters: about four pages.
+MAX_CHARACTERS = 10_000
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One translation that the search found.
+
+    Attributes:
+        text: The translation.
+        score: `log_prob / length ** length_penalty`, what hypotheses are ranked by.
+        log_prob: Natural-log probability of all its tokens, at most 0.
+        tokens: Its subwords, `▁` where a word starts, `</s>` at the end.
+        attention_weights: float32, shape `(len(tokens), len(source_tokens))`; each
+            row sums to 1: where the model looked when it wrote the token.
+        is_finished: Whether the model ended it, rather than the longest length.
+    """
+
+    text: str
+    score: float
+    log_prob: float
+    tokens: list[str]
+    attention_weights: np.ndarray
+    is_finished: bool
+
+
+@dataclass(frozen=True)
+class SentenceTranslation:
+    """A sentence and its hypotheses, the best first.
+
+    Attributes:
+        source_text: The sentence as it was given.
+        source_tokens: Its subwords, `</s>` at the end.
+        hypotheses: At least one, sorted by score.
+    """
+
+    source_text: str
+    source_tokens: list[str]
+    hypotheses: list[Hypothesis]
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A text, its translation, and the sentences it is made of.
+
+    Attributes:
+        source_text: The text as it was given.
+        text: The translation, with the white space between sentences as it was.
+        sentences: One entry a sentence; empty for blank text.
+    """
+
+    source_text: str
+    text: str
+    sentences: list[SentenceTranslation]
+
+    @property
+    def score(self) -> float:
+        """Mean score of the sentences' best hypotheses; 0 for blank text."""
+        scores = [sentence.hypotheses[0].score for sentence in self.sentences]
+        return float(np.mean(scores)) if scores else 0.0
+
+
+class HypothesisArrays(NamedTuple):
+    """What a search found for a batch of sentences, the best hypotheses first.
+
+    Fields: as of `search.Hypotheses`, but NumPy arrays.
+    """
+
+    ids: np.ndarray
+    lengths: np.ndarray
+    log_probs: np.ndarray
+    scores: np.ndarray
+    is_finished: np.ndarray
+    attention_weights: np.ndarray
+
+
+class TextTranslator(ABC):
+    """Translates whole texts by means of a translator of sentences.
+
+    Args:
+        name: What to call it.
+        source_language: Code of the language it reads, such as `en`.
+        target_language: Code of the language it writes.
+        search: How it searches when nothing else is asked for.
+
+    Attributes:
+        max_characters: Longest text that `translate` takes.
+        card: Its model card, Markdown.
+        is_search_fixed: Whether it refuses other search options than its own.
+    """
+
+    max_characters = MAX_CHARACTERS
+    card = ""
+    is_search_fixed = False
+
+    def __init__(
+        self,
+        name: str,
+        source_language: str,
+        target_language: str,
+        search: SearchConfig,
+    ):
+        self.name = name
+        self.source_language = source_language
+        self.target_language = target_language
+        self.search = search
+
+    @abstractmethod
+    def translate_sentences(
+        self,
+        sentences: Sequence[str],
+        search: SearchConfig | None = None,
+        num_hypotheses: int = 1,
+    ) -> list[SentenceTranslation]:
+        """Translates sentences as they are, without splitting them further."""
+
+    def translate(
+        self,
+        texts: Sequence[str],
+        search: SearchConfig | None = None,
+        num_hypotheses: int = 1,
+    ) -> list[Translation]:
+        """Translates texts of any number of lines and sentences.
+
+        Each text is split into sentences, which are translated together and put back
+        with the white space that was between them. Blank text stays as it is.
+
+        Args:
+            texts: Any number of texts; not one string.
+            search: How to search; default, the run's own options.
+            num_hypotheses: Hypotheses for each sentence, at most the beam size.
+
+        Raises:
+            UserError: A text longer than `max_characters`, or `num_hypotheses` out of
+                range.
+        """
+        _check_texts(texts)
+        for text in texts:
+            if len(text) > self.max_characters:
+                raise UserError(
+                    f"a text has {len(text):,} characters; at most "
+                    f"{self.max_characters:,} are accepted. Split it and try again."
+                )
+        parts = [split_sentences(text) for text in texts]
+        sentences = [sentence for part in parts for sentence in part.sentences]
+        remaining = iter(self.translate_sentences(sentences, search, num_hypotheses))
+        translations = []
+        for text, part in zip(texts, parts, strict=True):
+            own = [next(remaining) for _ in part.sentences]
+            joined = part.join([sentence.hypotheses[0].text for sentence in own])
+            translations.append(Translation(text, joined, own))
+        return translations
+
+    @staticmethod
+    def check_num_hypotheses(num_hypotheses: int, search: SearchConfig) -> None:
+        if not 1 <= num_hypotheses <= search.beam_size:
+            raise UserError(
+                "the number of hypotheses must be from 1 to the beam size, "
+                f"{search.beam_size}. Received: {num_hypotheses}. Raise beam_size."
+            )
+
+
+class TranslatorParts(NamedTuple):
+    """What every model folder holds besides the network: see `SubwordTranslator`."""
+
+    tokenizer: Tokenizer
+    config: Config
+    name: str
+    card: str
+
+
+def load_parts(model_dir: Path) -> TranslatorParts:
+    """Reads options, subwords and card of a run folder or an ONNX folder.
+
+    Raises:
+        UserError: No such folder, a damaged file, or files that do not belong
+            together.
+    """
+    config, facts = load_run_config(model_dir)
+    tokenizer = Tokenizer.load(model_dir / TOKENIZER_NAME)
+    if facts.get("tokenizer_sha256", tokenizer.checksum) != tokenizer.checksum:
+        raise UserError(
+            f"{model_dir / TOKENIZER_NAME} is not the tokenizer that the model was "
+            "trained with: its SHA-256 differs from the one in config.json. "
+            "Restore the file that `translator train` wrote."
+        )
+    card_path = model_dir / "README.md"
+    card = card_path.read_text("utf-8") if card_path.exists() else ""
+    name = facts.get("name", model_dir.resolve().name)
+    return TranslatorParts(tokenizer, config, name, card)
+
+
+class SubwordTranslator(TextTranslator):
+    """A translator that cuts sentences into subwords itself, and batches them.
+
+    Args:
+        tokenizer: The subwords that the network was trained on.
+        config: Options of its run.
+        name: What to call it.
+        card: Its model card, Markdown.
+
+    Attributes:
+        max_rows: Most rows, sentences x hypotheses, in one batch of search.
+        max_tokens: Most padded source tokens, repeated for each hypothesis, in one.
+    """
+
+    max_rows = 320
+    max_tokens = 8_000
+
+    def __init__(
+        self, tokenizer: Tokenizer, config: Config, name: str = "", card: str = ""
+    ):
+        super().__init__(
+            name,
+            config.data.source_language,
+            config.data.target_language,
+            config.search,
+        )
+        self.tokenizer = tokenizer
+        self.config = config
+        self.card = card
+
+    @abstractmethod
+    def find_hypotheses(
+        self, batches: Sequence[np.ndarray], search: SearchConfig
+    ) -> Iterable[HypothesisArrays]:
+        """Searches for the translations of some batches, and yields them in turn.
+
+        Args:
+            batches: Each int32, shape `(batch_size, source_length)`, padded with
+                `PAD_ID`; each row ends in EOS.
+            search: Beam size, penalty and the bound on the length.
+        """
+
+    def translate_sentences(
+        self,
+        sentences: Sequence[str],
+        search: SearchConfig | None = None,
+        num_hypotheses: int = 1,
+    ) -> list[SentenceTranslation]:
+        """Translates sentences as they are, without splitting them further.
+
+        Sentences of similar length are searched together; the answer to one does not
+        depend on the others. A blank sentence has one empty hypothesis of score 0.
+
+        Raises:
+            UserError: `num_hypotheses` out of range.
+        """
+        _check_texts(sentences)
+        search = search or self.search
+        self.check_num_hypotheses(num_hypotheses, search)
+        rows = self.tokenizer.encode_batch(sentences)
+        results = [blank_translation(sentence) for sentence in sentences]
+        places = list(self._batches_by_length(rows, search.beam_size))
+        batches = [pad_ids([rows[i] for i in indices]) for indices in places]
+        found_batches = self.find_hypotheses(batches, search)
+        for indices, found in zip(places, found_batches, strict=True):
+            for row, index in enumerate(indices):
+                results[index] = SentenceTranslation(
+                    sentences[index],
+                    self.tokenizer.tokens(rows[index]),
+                    [
+                        self._hypothesis(found, row, rank, len(rows[index]))
+                        for rank in range(num_hypotheses)
+                    ],
+                )
+        return results
+
+    def _batches_by_length(
+        self, rows: list[list[int]], beam_size: int
+    ) -> Iterator[list[int]]:
+        """Yields lists of indices of rows, each a batch of similar lengths.
+
+        Rows of EOS alone, blank sentences, are left out.
+        """
+        batch: list[int] = []
+        indices = [index for index, row in enumerate(rows) if len(row) > 1]
+        for index in sorted(indices, key=lambda i: len(rows[i])):
+            num_rows = (len(batch) + 1) * beam_size
+            num_tokens = num_rows * len(rows[index])  # the newest is the longest
+            if batch and (num_rows > self.max_rows or num_tokens > self.max_tokens):
+                yield batch
+                batch = []
+            batch.append(index)
+        if batch:
+            yield batch
+
+    def _hypothesis(
+        self, found: HypothesisArrays, row: int, rank: int, source_length: int
+    ) -> Hypothesis:
+        length = found.lengths[row, rank]
+        ids = found.ids[row, rank, :length].tolist()
+        return Hypothesis(
+            text=self.tokenizer.decode(ids),
+            score=float(found.scores[row, rank]),
+            log_prob=float(found.log_probs[row, rank]),
+            tokens=self.tokenizer.tokens(ids),
+            attention_weights=found.attention_weights[
+                row, rank, :length, :source_length
+            ],
+            is_finished=bool(found.is_finished[row, rank]),
+        )
+
+
+def _check_texts(texts: Sequence[str]) -> None:
+    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        raise TypeError(
+            f"expected a sequence of strings. Received: {type(texts).__name__}. "
+            "Put a single text in a list."
+        )
+
+
+def blank_translation(sentence: str) -> SentenceTranslation:
+    """The translation of a sentence without a character: the same, for certain."""
+    nothing = Hypothesis("", 0.0, 0.0, [], np.zeros((0, 0), np.float32), True)
+    return SentenceTranslation(sentence, [], [nothing])
