@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from translator.checkpoints import load_run_config, replacing
+from translator.checkpoints import CARD_NAME, load_run_config, replacing
 from translator.config import Config
 from translator.languages import language_name
 from translator.reporting import CURVES_NAME, read_metrics
 
-CARD_NAME = "README.md"
 EVALUATION_DIR = "evaluation"
 
 

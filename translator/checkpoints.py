@@ -22,6 +22,7 @@ from translator.errors import UserError
 
 CONFIG_NAME = "config.json"
 TOKENIZER_NAME = "tokenizer.model"
+CARD_NAME = "README.md"
 BEST_NAME = "checkpoints/best.npz"
 LAST_NAME = "checkpoints/last.npz"
 # Entry of `last.npz` that holds the progress as JSON; a variable cannot be called so.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from translator.checkpoints import TOKENIZER_NAME, load_run_config
+from translator.checkpoints import CARD_NAME, TOKENIZER_NAME, load_run_config
 from translator.config import Config, SearchConfig
 from translator.errors import UserError
 from translator.text import split_sentences
@@ -205,7 +205,7 @@ def load_parts(model_dir: Path) -> TranslatorParts:
             "trained with: its SHA-256 differs from the one in config.json. "
             "Restore the file that `translator train` wrote."
         )
-    card_path = model_dir / "README.md"
+    card_path = model_dir / CARD_NAME
     card = card_path.read_text("utf-8") if card_path.exists() else ""
     name = facts.get("name", model_dir.resolve().name)
     return TranslatorParts(tokenizer, config, name, card)

@@ -1,0 +1,199 @@
+"""The translator over ONNX graphs: onnxruntime for the network, NumPy for the search.
+
+Shapes: B batch, S source length, M rows of the previous step, N rows of this one, P
+places (the most rows that a sentence of the batch has).
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+from translator.checkpoints import load_run_config
+from translator.config import SearchConfig
+from translator.errors import UserError
+from translator.light.search import Continuations, Rows, beam_search
+from translator.tokenizer import PAD_ID
+from translator.translations import HypothesisArrays, SubwordTranslator, load_parts
+
+ENCODER_NAME = "encoder.onnx"
+STEP_NAME = "step.onnx"
+FORMAT_VERSION = 1
+_MEMORY_NAMES = ("keys", "values", "mask_scores")
+# Share of the memory's sentences that must be over before they are dropped from it:
+# below, the copy costs more than it saves.
+_LEAST_SHARE_OVER = 0.25
+
+# What onnxruntime raises for a file that is missing, cut off or none.
+_LOAD_ERRORS = (
+    OSError,
+    errors.Fail,
+    errors.InvalidArgument,
+    errors.InvalidGraph,
+    errors.InvalidProtobuf,
+    errors.NoSuchFile,
+    errors.NotImplemented,
+)
+
+
+class _State(NamedTuple):
+    """What is carried from step to step.
+
+    Fields:
+        memory: Arrays of `_MEMORY_NAMES`, one row a sentence.
+        memory_rows: int64, shape `(batch_size,)`: each sentence's row in them.
+        states: The decoder's states, each `(M, ...)`.
+    """
+
+    memory: list[np.ndarray]
+    memory_rows: np.ndarray
+    states: list[np.ndarray]
+
+
+class OnnxTranslator(SubwordTranslator):
+    """Translates texts with what `export_onnx` wrote: without TensorFlow.
+
+    Args:
+        encoder: Session of the encoder's graph.
+        step: Session of the decoder step's graph.
+        parts: Tokenizer, options, name and card.
+        num_threads: How many batches are searched at the same time.
+
+    Example:
+        >>> translator = OnnxTranslator.load("exports/en-es")  # doctest: +SKIP
+        >>> translator.translate(["Where is the station?"])[0].text  # doctest: +SKIP
+    """
+
+    # Small enough for the logits of a step to stay in the processor's cache.
+    max_rows = 160
+
+    def __init__(self, encoder, step, parts, num_threads: int = 1):
+        super().__init__(*parts)
+        self.num_threads = num_threads
+        self._encoder = encoder
+        self._step = step
+
+    @classmethod
+    def load(cls, path: str | Path, num_threads: int = 1) -> Self:
+        """Loads an ONNX folder.
+
+        Raises:
+            UserError: No such folder, a damaged file, or a newer format.
+        """
+        path = Path(path)
+        parts = load_parts(path)
+        _, facts = load_run_config(path)
+        if facts.get("onnx_format") != FORMAT_VERSION:
+            raise UserError(
+                f"{path} should be an ONNX folder of format {FORMAT_VERSION}. "
+                f"Received: format {facts.get('onnx_format')}. Export it again with "
+                "this version."
+            )
+        sessions = [_open(path / name) for name in (ENCODER_NAME, STEP_NAME)]
+        return cls(*sessions, parts, num_threads)
+
+    def find_hypotheses(
+        self, batches: Sequence[np.ndarray], search: SearchConfig
+    ) -> Iterator[HypothesisArrays]:
+        """Searches `num_threads` batches at a time."""
+
+        def find(source_ids: np.ndarray) -> HypothesisArrays:
+            return self._find(source_ids, search)
+
+        if min(self.num_threads, len(batches)) < 2:
+            yield from map(find, batches)
+            return
+        # onnxruntime lets go of Python's lock while it computes.
+        with ThreadPoolExecutor(self.num_threads) as pool:
+            yield from pool.map(find, batches)
+
+    def _find(self, source_ids: np.ndarray, search: SearchConfig) -> HypothesisArrays:
+        lengths = (source_ids != PAD_ID).sum(axis=1, dtype=np.int32)
+        inputs = {"source_ids": source_ids.astype(np.int64), "source_lengths": lengths}
+        outputs = self._encoder.run(None, inputs)
+        num_memory = len(_MEMORY_NAMES)
+        memory, states = outputs[:num_memory], outputs[num_memory:]
+        state = _State(memory, np.arange(len(lengths)), states)
+        max_lengths = np.float32(search.max_length_factor) * lengths.astype(np.float32)
+        return beam_search(
+            self._advance,
+            state,
+            max_lengths.astype(np.int64) + search.max_length_extra,
+            search.beam_size,
+            search.length_penalty,
+        )
+
+    def _advance(self, rows: Rows, state: _State, num_best: int) -> Continuations:
+        """The step function of the search."""
+        state = _drop_finished(rows, state)
+        grid, places = _places(state.memory_rows[rows.sentences], len(state.memory[0]))
+        inputs = {
+            "ids": rows.ids,
+            "rows": rows.parents,
+            "places": places,
+            "grid": grid,
+            "num_best": np.array([min(num_best, self.tokenizer.vocabulary_size)]),
+        }
+        inputs |= zip(_MEMORY_NAMES, state.memory, strict=True)
+        inputs |= {f"state_{i}": value for i, value in enumerate(state.states)}
+        log_probs, ids, weights, *states = self._step.run(None, inputs)
+        return Continuations(log_probs, ids, weights, state._replace(states=states))
+
+
+def _drop_finished(rows: Rows, state: _State) -> _State:
+    """Drops sentences without a live row from the memory, where that pays."""
+    num_sentences = len(state.memory[0])
+    if num_sentences == 1:
+        return state
+    live = np.unique(rows.sentences)
+    if len(live) > (1 - _LEAST_SHARE_OVER) * num_sentences:
+        return state
+    memory = [array[state.memory_rows[live]] for array in state.memory]
+    memory_rows = np.zeros_like(state.memory_rows)
+    memory_rows[live] = np.arange(len(live))
+    return _State(memory, memory_rows, state.states)
+
+
+def _places(owners: np.ndarray, num_owners: int) -> tuple[np.ndarray, np.ndarray]:
+    """Puts rows on a grid, those of one owner beside each other.
+
+    Args:
+        owners: int64, shape `(N,)`, ascending: the owner of each row.
+
+    Returns:
+        The row at each place, `(num_owners, P)`, any one where there is none; and the
+        place of each row, `(N,)`, counted through the grid.
+    """
+    numbers = np.arange(len(owners))
+    if num_owners == 1:
+        return numbers[None], numbers
+    counts = np.bincount(owners, minlength=num_owners)
+    width = counts.max()
+    first = counts.cumsum() - counts
+    places = owners * width + numbers - first[owners]
+    grid = np.zeros(num_owners * width, np.int64)
+    grid[places] = numbers
+    return grid.reshape(num_owners, width), places
+
+
+def _open(path: Path) -> onnxruntime.InferenceSession:
+    """Opens a graph, to run on the thread that calls it.
+
+    Raises:
+        UserError: The file is missing or damaged.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is raised
+    try:
+        return onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
+    except _LOAD_ERRORS as error:
+        raise UserError(
+            f"{path} cannot be loaded as an ONNX graph: {str(error).splitlines()[0]}."
+        ) from None
