@@ -15,7 +15,6 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from translator.errors import UserError
 from translator.export import SavedModelTranslator, export_saved_model
-from translator.inference import Translator
 
 SENTENCES = ["The red house.", "Where did you leave my keys?", "Nobody"]
 HARD_SENTENCES = [

@@ -15,7 +15,7 @@ def load_translator(path: str | Path) -> TextTranslator:
         UserError: It is none of them, or damaged.
     """
     path = Path(path)
-    if (path / "encoder.onnx").exists():
+    if is_onnx_folder(path):
         from translator.light.runtime import OnnxTranslator
 
         return OnnxTranslator.load(path)
@@ -32,3 +32,8 @@ def load_translator(path: str | Path) -> TextTranslator:
     from translator.inference import Translator
 
     return Translator.load(path)
+
+
+def is_onnx_folder(path: Path) -> bool:
+    """Whether `translator export --format onnx` wrote the folder."""
+    return (path / "encoder.onnx").exists()

@@ -143,6 +143,10 @@ class Tokenizer:
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Encodes many texts; quicker than one by one."""
         normalized = [normalize_text(text) for text in texts]
+        if len(normalized) == 1:
+            # A list is encoded by threads: to start them takes longer than one text,
+            # and milliseconds on a busy machine.
+            return [self._processor.encode(normalized[0], out_type=int, add_eos=True)]
         return self._processor.encode(normalized, out_type=int, add_eos=True)
 
     def sample_batch(

@@ -92,6 +92,10 @@ def _read_set(
 
 def _update_card(run: Path, output: Path | None) -> None:
     """The card of a run shows the scores that lie in its folder."""
+    from translator.loading import is_onnx_folder
+
+    if is_onnx_folder(run):  # Its card is a copy, without what cards are made of.
+        return
     from translator.cards import CARD_NAME, write_card
 
     if output is None and (run / CARD_NAME).exists():

@@ -1,22 +1,59 @@
 """`translator export` and `translator pack`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+from translator.errors import UserError
 
 _Run = Annotated[Path, typer.Argument(help="Run folder.", show_default=False)]
 _Output = Annotated[Path, typer.Argument(help="Folder to make.", show_default=False)]
 
 
-def export(run: _Run, output: _Output) -> None:
-    """Write a SavedModel: text in, text out.
+def export(
+    run: _Run,
+    output: _Output,
+    format: Annotated[  # noqa: A002 - the option's name
+        Literal["saved_model", "onnx"], typer.Option(help="What to write.")
+    ] = "saved_model",
+    int8: Annotated[
+        bool,
+        typer.Option(
+            "--int8",
+            help="With onnx: products of 8-bit integers. Faster, and smaller; see "
+            "benchmarks/light_runtime.md for what it costs.",
+            metavar="",
+        ),
+    ] = False,
+) -> None:
+    """Write a model for serving: text in, text out.
 
-    It needs TensorFlow and TensorFlow Text to run, not this package. Each text is
-    taken as one sentence; the search options are those of the run.
+    saved_model needs TensorFlow and TensorFlow Text to run, not this package; the
+    search options of the run are fixed in it, and a text is taken as one sentence.
 
-    Example: translator export data/models/en-es exports/en-es
+    onnx is for `translator translate`, `serve.py` and `load_translator`, in place of
+    the run folder: it starts at once, as it needs no TensorFlow, and is several times
+    as fast.
+
+    Example: translator export data/models/en-es exports/en-es --format onnx
     """
+    if format == "onnx":
+        from translator.light.export import export_onnx
+
+        export_onnx(run, output, is_int8=int8)
+        size = sum(path.stat().st_size for path in output.iterdir())
+        typer.echo(f"{output}: an ONNX folder, {size / 1e6:.1f} MB", err=True)
+        return
+    if int8:
+        raise UserError(
+            "--int8 is for ONNX alone. Received: --format saved_model. Add --format "
+            "onnx."
+        )
+    _export_saved_model(run, output)
+
+
+def _export_saved_model(run: Path, output: Path) -> None:
     from translator.startup import import_tensorflow
 
     import_tensorflow()

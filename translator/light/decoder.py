@@ -136,14 +136,18 @@ class _ParallelStep(_Step):
         first, second, *upper = self.cells
         units, fold = self.units, self.attention.fold
         readout_kernel, readout_bias = self.readout
+        kernel, bias = fold(second.kernel[units:], second.product_bias)
+        context_readout_kernel, readout_bias = fold(
+            readout_kernel[units:], readout_bias
+        )
         outputs = first.step(first.project(take(self.table, ids)), states[0])
         new_states = [outputs]
         query, product = _query_and_product(
-            outputs, self.attention.query, (second.kernel[:units], second.product_bias)
+            outputs, self.attention.query, (second.kernel[:units], bias)
         )
         heads, attention_weights = attend(query)
         context_product, context_readout = _products(
-            heads, [fold(second.kernel[units:]), fold(readout_kernel[units:])]
+            heads, [(kernel, None), (context_readout_kernel, None)]
         )
         outputs = second.step(second.project(product + context_product), states[1])
         new_states.append(outputs)
@@ -216,10 +220,11 @@ def _query_and_product(outputs: Tensor, query_projection, other) -> list[Tensor]
 
 
 def _products(x: Tensor, layers: Sequence[tuple], bound=None) -> list[Tensor]:
-    """Returns x W + b for several kernels W and biases b, by one product."""
+    """Returns x W + b for several kernels W and biases b (or none), by one product."""
     kernels, biases = zip(*layers, strict=True)
-    product = x.graph.dense(x, np.hstack(kernels), np.hstack(biases), bound)
-    return split(product, [len(bias) for bias in biases])
+    bias = None if any(bias is None for bias in biases) else np.hstack(biases)
+    product = x.graph.dense(x, np.hstack(kernels), bias, bound)
+    return split(product, [kernel.shape[1] for kernel in kernels])
 
 
 def _best(blocks: Tensor, num_blocks: int, num_best: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,9 +19,11 @@ from onnx import helper, numpy_helper
 _OPSET = 20
 _IR_VERSION = 9
 _MICROSOFT = "com.microsoft"  # operators of onnxruntime's own
-# 8 bits hold -127 to 127, or 1 to 255 around this zero.
-_LARGEST = 127
+# Inputs are 1 to 255 around this zero. Weights have one bit less, so that the sum of two
+# products fits into the 16 bits of processors without VNNI: 2 x 255 x 63 < 2 ** 15.
 _ZERO_POINT = np.uint8(128)
+_LARGEST_INPUT = 127
+_LARGEST_WEIGHT = 63
 
 
 class Tensor:
@@ -153,12 +155,12 @@ class Graph:
 
 
 class Int8Graph(Graph):
-    """A graph whose dense products are of 8-bit integers.
+    """A graph whose dense products are of integers of 8 bits.
 
-    A column w of the kernel becomes q = round(w / s), |q| <= 127, with a scale s of
-    its own; the input likewise, by its bound. The products are exact in 32 bits, so
-    that the rounding of the two is all that is lost; and, as a scale depends on no
-    other row, neither does the result.
+    A column w of the kernel becomes q = round(w / s), |q| <= 63, with a scale s of
+    its own; the input likewise, by its bound, |q| <= 127. The products are exact in 32
+    bits, so that the rounding of the two is all that is lost; and, as a scale depends
+    on no other row, neither does the result.
     """
 
     def dense(self, x: Tensor, kernel: np.ndarray, bias=None, bound=None) -> Tensor:
@@ -167,13 +169,13 @@ class Int8Graph(Graph):
             bounds = self.node("Max", bounds, np.float32(1e-9))
             product = self.dense(x / bounds, kernel, bound=1) * bounds
             return product if bias is None else product + bias
-        scale = np.float32(bound / _LARGEST)
-        scales = np.maximum(np.abs(kernel).max(axis=0), 1e-9) / _LARGEST
+        input_scale = np.float32(bound / _LARGEST_INPUT)
+        scales = np.maximum(np.abs(kernel).max(axis=0), 1e-9) / _LARGEST_WEIGHT
         return self.node(
             "MatMulIntegerToFloat",
-            self.node("QuantizeLinear", x, scale, _ZERO_POINT),
+            self.node("QuantizeLinear", x, input_scale, _ZERO_POINT),
             np.rint(kernel / scales).astype(np.int8),
-            scale,
+            input_scale,
             scales.astype(np.float32),
             _ZERO_POINT,
             None,
@@ -208,9 +210,7 @@ def split(x: Tensor, sizes: Sequence[int], axis: int = -1) -> list[Tensor]:
     """Cuts along an axis into parts of some sizes."""
     if len(sizes) == 1:
         return [x]
-    return x.graph.node(
-        "Split", x, np.array(sizes), num_outputs=len(sizes), axis=axis
-    )
+    return x.graph.node("Split", x, np.array(sizes), num_outputs=len(sizes), axis=axis)
 
 
 def reshape(x: Tensor, shape) -> Tensor:

@@ -4,6 +4,7 @@ Shapes: B batch, S source length, M rows of the previous step, N rows of this on
 places (the most rows that a sentence of the batch has).
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,12 @@ from translator.config import SearchConfig
 from translator.errors import UserError
 from translator.light.search import Continuations, Rows, beam_search
 from translator.tokenizer import PAD_ID
-from translator.translations import HypothesisArrays, SubwordTranslator, load_parts
+from translator.translations import (
+    HypothesisArrays,
+    SubwordTranslator,
+    TranslatorParts,
+    load_parts,
+)
 
 ENCODER_NAME = "encoder.onnx"
 STEP_NAME = "step.onnx"
@@ -61,7 +67,9 @@ class OnnxTranslator(SubwordTranslator):
         encoder: Session of the encoder's graph.
         step: Session of the decoder step's graph.
         parts: Tokenizer, options, name and card.
-        num_threads: How many batches are searched at the same time.
+        num_threads: How many batches are searched at the same time, each on a thread
+            of its own; default, one for each processor that this process may use. A
+            single batch is searched by the thread that asks.
 
     Example:
         >>> translator = OnnxTranslator.load("exports/en-es")  # doctest: +SKIP
@@ -71,14 +79,20 @@ class OnnxTranslator(SubwordTranslator):
     # Small enough for the logits of a step to stay in the processor's cache.
     max_rows = 160
 
-    def __init__(self, encoder, step, parts, num_threads: int = 1):
+    def __init__(
+        self,
+        encoder: onnxruntime.InferenceSession,
+        step: onnxruntime.InferenceSession,
+        parts: TranslatorParts,
+        num_threads: int | None = None,
+    ):
         super().__init__(*parts)
-        self.num_threads = num_threads
+        self.num_threads = num_threads or _num_processors()
         self._encoder = encoder
         self._step = step
 
     @classmethod
-    def load(cls, path: str | Path, num_threads: int = 1) -> Self:
+    def load(cls, path: str | Path, num_threads: int | None = None) -> Self:
         """Loads an ONNX folder.
 
         Raises:
@@ -142,6 +156,12 @@ class OnnxTranslator(SubwordTranslator):
         inputs |= {f"state_{i}": value for i, value in enumerate(state.states)}
         log_probs, ids, weights, *states = self._step.run(None, inputs)
         return Continuations(log_probs, ids, weights, state._replace(states=states))
+
+
+def _num_processors() -> int:
+    if hasattr(os, "sched_getaffinity"):  # not on macOS or Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _drop_finished(rows: Rows, state: _State) -> _State:

@@ -155,7 +155,8 @@ def _collect(
     if not ends:
         return found
     end = _Ends(*(np.concatenate(parts) for parts in zip(*ends, strict=True)))
-    scores = end.log_probs / end.lengths.astype(np.float32) ** np.float32(length_penalty)
+    lengths = end.lengths.astype(np.float32)
+    scores = end.log_probs / lengths ** np.float32(length_penalty)
     order = np.lexsort((-scores, end.sentences))  # stable: of equals, the earlier
     end, scores = _Ends(*(part[order] for part in end)), scores[order]
     ranks = np.arange(len(order)) - end.sentences.searchsorted(end.sentences)
