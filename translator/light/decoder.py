@@ -72,11 +72,11 @@ def write_step(
     )
     blocks, num_blocks = step.log_probs(features)
     log_probs, best_ids = _best(blocks, num_blocks, num_best)
-    graph.output("log_probs", log_probs)
-    graph.output("best_ids", best_ids, np.int64)
-    graph.output("attention_weights", attention_weights)
-    for index, state in enumerate(states):
-        graph.output(f"new_state_{index}", state)
+    graph.output("log_probs", log_probs, ["N", "num_best"])
+    graph.output("best_ids", best_ids, ["N", "num_best"], np.int64)
+    graph.output("attention_weights", attention_weights, ["N", "S"])
+    for index, (state, width) in enumerate(zip(states, step.state_widths, strict=True)):
+        graph.output(f"new_state_{index}", state, ["N", width])
 
 
 class _Step:

@@ -52,9 +52,9 @@ def write_encoder(
         outputs = layer_outputs + outputs if index else layer_outputs  # (S, B, 2U)
     keys, values = Attention(weights, config).memory(transpose(outputs, [1, 0, 2]))
     mask_scores = where(add_axis(is_token, 1, 2), np.float32(0), _LOWEST)
-    graph.output("keys", keys)
-    graph.output("values", values)
-    graph.output("mask_scores", mask_scores)
+    graph.output("keys", keys, ["B", None, None, None])
+    graph.output("values", values, ["B", None, "S", None])
+    graph.output("mask_scores", mask_scores, ["B", 1, 1, "S"])
     _write_bridge(graph, weights, config, last)
 
 
@@ -111,7 +111,7 @@ def _scan_layer(inputs: Tensor, cells: list[Cell], lengths: Tensor, is_token: Te
             projected,
             mask,
             num_outputs=2,
-            body=_scan_body(cell),
+            body=_scan_body(cell, f"body_of_{projected.name}"),
             num_scan_inputs=2,
             scan_input_directions=[direction] * 2,
             scan_output_directions=[direction],
@@ -121,15 +121,17 @@ def _scan_layer(inputs: Tensor, cells: list[Cell], lengths: Tensor, is_token: Te
     return concat(all_outputs), concat(last_states)
 
 
-def _scan_body(cell: Cell) -> Graph:
+def _scan_body(cell: Cell, name: str) -> Graph:
     """One step that padding leaves out: the state stays, the output is zero."""
-    body = Graph("step")
-    state = body.input("state", np.float32, ["B", cell.units])
-    projected = body.input("projected", np.float32, ["B", 3 * cell.units])
-    is_token = body.input("is_token", np.bool_, ["B", 1])
+    body = Graph(name)
+    state = body.input(f"{name}/state", np.float32, ["B", cell.units])
+    projected = body.input(f"{name}/projected", np.float32, ["B", 3 * cell.units])
+    is_token = body.input(f"{name}/is_token", np.bool_, ["B", 1])
     new_state = cell.step(projected, state)
-    body.output("new_state", where(is_token, new_state, state))
-    body.output("output", where(is_token, new_state, np.float32(0)))
+    shape = ["B", cell.units]
+    body.output(f"{name}/new_state", where(is_token, new_state, state), shape)
+    output = where(is_token, new_state, np.float32(0))
+    body.output(f"{name}/output", output, shape)
     return body
 
 
@@ -144,7 +146,7 @@ def _write_bridge(graph, weights: Weights, config: ModelConfig, last: Tensor) ->
         nothing = np.zeros((1, 3 * units), np.float32)
         states.append(graph.node("Expand", nothing, _batch_by_one(last)))
     for index, state in enumerate(states):
-        graph.output(f"state_{index}", state)
+        graph.output(f"state_{index}", state, ["B", None])
 
 
 def _batch_by_one(tensor: Tensor) -> Tensor:

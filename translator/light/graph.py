@@ -2,7 +2,7 @@
 
     graph = Graph("cell")
     x = graph.input("x", np.float32, ["rows", 8])
-    graph.output("y", tanh(graph.dense(x, kernel, bias)))
+    graph.output("y", tanh(graph.dense(x, kernel, bias)), ["rows", 4])
     model = graph.model()
 
 A `Tensor` stands for a value that will exist when the graph runs. An array that meets
@@ -19,8 +19,8 @@ from onnx import helper, numpy_helper
 _OPSET = 20
 _IR_VERSION = 9
 _MICROSOFT = "com.microsoft"  # operators of onnxruntime's own
-# Inputs are 1 to 255 around this zero. Weights have one bit less, so that the sum of two
-# products fits into the 16 bits of processors without VNNI: 2 x 255 x 63 < 2 ** 15.
+# Inputs are 1 to 255 around this zero. Weights have a bit less, so that two products
+# together fit into the 16 bits of processors without VNNI: 2 x 255 x 63 < 2 ** 15.
 _ZERO_POINT = np.uint8(128)
 _LARGEST_INPUT = 127
 _LARGEST_WEIGHT = 63
@@ -56,7 +56,8 @@ class Graph:
     """Collects the nodes, constants, inputs and outputs of one ONNX graph.
 
     Args:
-        name: Of the graph.
+        name: Of the graph; that of a body is unlike all others in the model, as the
+            names inside of it begin with it.
     """
 
     def __init__(self, name: str):
@@ -69,13 +70,13 @@ class Graph:
 
     def input(self, name: str, dtype, shape: Sequence[int | str]) -> Tensor:
         """Declares an input; a size that is a word is known when it runs."""
-        self._inputs.append(_value_info(name, dtype, list(shape)))
+        self._inputs.append(_value_info(name, dtype, shape))
         return Tensor(self, name)
 
-    def output(self, name: str, tensor: Tensor, dtype=np.float32) -> None:
+    def output(self, name: str, tensor: Tensor, shape, dtype=np.float32) -> None:
         """Declares an output, under a name of its own."""
         self._nodes.append(helper.make_node("Identity", [tensor.name], [name]))
-        self._outputs.append(_value_info(name, dtype, None))
+        self._outputs.append(_value_info(name, dtype, shape))
 
     def constant(self, value) -> Tensor:
         """Returns a constant; equal ones are stored once."""
@@ -84,7 +85,7 @@ class Graph:
             array = array.astype(np.float32)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constant_names:
-            name = f"constant_{len(self._constants)}"
+            name = f"{self.name}/constant_{len(self._constants)}"
             self._constants[name] = numpy_helper.from_array(array, name)
             self._constant_names[key] = name
         return Tensor(self, self._constant_names[key])
@@ -102,7 +103,7 @@ class Graph:
             attributes: Of the node; a `Graph` is a body.
         """
         number = len(self._nodes)
-        outputs = [f"{operator}_{number}_{i}" for i in range(num_outputs)]
+        outputs = [f"{self.name}/{operator}_{number}_{i}" for i in range(num_outputs)]
         attributes = {
             name: value.proto() if isinstance(value, Graph) else value
             for name, value in attributes.items()
@@ -215,7 +216,8 @@ def split(x: Tensor, sizes: Sequence[int], axis: int = -1) -> list[Tensor]:
 
 def reshape(x: Tensor, shape) -> Tensor:
     """As NumPy's, where -1 is found out; and 0 is the size that is there."""
-    return x.graph.node("Reshape", x, np.array(shape))
+    shape = shape if isinstance(shape, Tensor) else np.array(shape)
+    return x.graph.node("Reshape", x, shape)
 
 
 def transpose(x: Tensor, axes: Sequence[int]) -> Tensor:
@@ -255,4 +257,4 @@ def mean(x: Tensor, axis: int) -> Tensor:
 
 def _value_info(name: str, dtype, shape) -> onnx.ValueInfoProto:
     element_type = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    return helper.make_tensor_value_info(name, element_type, shape)
+    return helper.make_tensor_value_info(name, element_type, list(shape))
