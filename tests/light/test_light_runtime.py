@@ -57,7 +57,7 @@ def assert_same(ours, theirs, tolerance=1e-4):
         assert (one.text, one.tokens) == (other.text, other.tokens)
         assert one.is_finished == other.is_finished
         assert one.score == pytest.approx(other.score, abs=tolerance)
-        assert one.log_prob == pytest.approx(other.log_prob, abs=10 * tolerance)
+        assert one.log_prob == pytest.approx(other.log_prob, rel=tolerance)
         np.testing.assert_allclose(
             one.attention_weights, other.attention_weights, atol=tolerance
         )

@@ -42,8 +42,9 @@ def graph_search(table, max_lengths, beam_size, length_penalty):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int32)])
     def run(max_lengths):
+        state, memory = table.state(), table.memory()
         return search.beam_search(
-            table.step, table.state(), max_lengths, beam_size, length_penalty
+            table.step, state, memory, max_lengths, beam_size, length_penalty
         )
 
     found = run(tf.constant(max_lengths))
