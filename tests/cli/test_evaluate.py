@@ -106,6 +106,15 @@ def test_the_card_is_written_again(run_dir, tmp_path, translator, monkeypatch):
     assert written == [run_dir]
 
 
+def test_the_card_of_an_onnx_folder_stays(run_dir, translator, monkeypatch):
+    """Catches: a card written anew without the records of the training."""
+    monkeypatch.setattr(cards, "write_card", None)
+    (run_dir / "encoder.onnx").touch()
+    (run_dir / "README.md").write_text("card")
+    run(run_dir)
+    assert (run_dir / "README.md").read_text() == "card"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

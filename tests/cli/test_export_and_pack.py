@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,28 @@ def test_export(command, run_dir, tmp_path, monkeypatch):
     assert "serving_default" in errors
     [(translator, path)] = saved
     assert (translator.name, path) == (run_dir.name, tmp_path / "out")
+
+
+@pytest.mark.parametrize("switches", [[], ["--int8"]])
+def test_export_onnx(command, run_dir, tmp_path, switches):
+    """Catches: the other format; a switch that is dropped; words on standard output."""
+    out = tmp_path / "out"
+    status, output, errors = command(
+        "export", run_dir, out, "--format", "onnx", *switches
+    )
+    assert (status, output) == (0, "")
+    assert errors.startswith(f"{out}: an ONNX folder, 0.") and errors.endswith(" MB\n")
+    facts = json.loads((out / "config.json").read_text("utf-8"))
+    assert facts["int8"] == bool(switches)
+    status, output, _ = command("translate", out, stdin=b"Nobody sings.\n")
+    assert status == 0 and output.count("\n") == 1
+
+
+def test_int8_is_for_onnx(command, run_dir, tmp_path):
+    """Catches: a SavedModel of full precision in place of what was asked for."""
+    status, _, errors = command("export", run_dir, tmp_path / "out", "--int8")
+    assert status == 2 and "--int8 is for ONNX" in errors
+    assert not (tmp_path / "out").exists()
 
 
 def test_pack(command, run_dir, tmp_path):

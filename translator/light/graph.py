@@ -74,8 +74,11 @@ class Graph:
         return Tensor(self, name)
 
     def output(self, name: str, tensor: Tensor, shape, dtype=np.float32) -> None:
-        """Declares an output, under a name of its own."""
-        self._nodes.append(helper.make_node("Identity", [tensor.name], [name]))
+        """Declares an output, and gives it its name: once for each tensor."""
+        for node in self._nodes:  # A node of its own would copy it at each run.
+            for names in (node.input, node.output):
+                names[:] = [name if own == tensor.name else own for own in names]
+        tensor.name = name
         self._outputs.append(_value_info(name, dtype, shape))
 
     def constant(self, value) -> Tensor:

@@ -76,7 +76,7 @@ class OnnxTranslator(SubwordTranslator):
         >>> translator.translate(["Where is the station?"])[0].text  # doctest: +SKIP
     """
 
-    # Small enough for the logits of a step to stay in the processor's cache.
+    # As fast as twice as many, in half the memory.
     max_rows = 160
 
     def __init__(
@@ -208,6 +208,7 @@ def _open(path: Path) -> onnxruntime.InferenceSession:
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # it remembers one for each shape of the inputs
     options.log_severity_level = 4  # what goes wrong is raised
     try:
         return onnxruntime.InferenceSession(
