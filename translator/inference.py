@@ -3,7 +3,7 @@
 Shapes: B batch, S source length.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -89,20 +89,21 @@ class Translator(SubwordTranslator):
         load_weights(model, Path(path) / BEST_NAME)
         return cls(model, *parts)
 
-    def find_hypotheses(
-        self, batches: Sequence[np.ndarray], search: SearchConfig
-    ) -> Iterator[HypothesisArrays]:
-        """Searches in the graph, one batch after the other."""
-        for source_ids in batches:
-            found = self._search(search)(source_ids)
-            yield HypothesisArrays(*(part.numpy() for part in found))
+    def search_batch(
+        self, source_ids: np.ndarray, search: SearchConfig
+    ) -> HypothesisArrays:
+        """Encodes a batch and searches for its translations, in the graph."""
+        found = self._search(search)(source_ids)
+        return HypothesisArrays(*(part.numpy() for part in found))
 
     def _search(self, search: SearchConfig) -> Callable[[tf.Tensor], Hypotheses]:
         """Returns the traced search for some options, made at its first use."""
         if search not in self._searches:
-            self._searches[search] = tf.function(
+            traced = tf.function(
                 lambda source_ids: search_translations(self.model, source_ids, search),
                 input_signature=[tf.TensorSpec([None, None], tf.int32)],
                 jit_compile=False,
             )
+            # Of threads that come at the same time, one gives the function to all.
+            self._searches.setdefault(search, traced)
         return self._searches[search]

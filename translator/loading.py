@@ -22,7 +22,7 @@ def load_translator(path: str | Path) -> TextTranslator:
     is_saved_model = (path / "saved_model.pb").exists()
     if not is_saved_model:
         load_run_config(path)  # a mistake is found before TensorFlow is imported
-    from translator.startup import import_tensorflow
+    from translator.startup import count_cores, import_tensorflow, set_threads
 
     import_tensorflow()
     if is_saved_model:
@@ -31,6 +31,7 @@ def load_translator(path: str | Path) -> TextTranslator:
         return SavedModelTranslator.load(path)
     from translator.inference import Translator
 
+    set_threads(count_cores(), 1)  # it searches a batch on each core
     return Translator.load(path)
 
 

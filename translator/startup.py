@@ -1,9 +1,12 @@
-"""Starting TensorFlow without its wall of log lines."""
+"""Starting up: how many cores there are, and TensorFlow without its log lines."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+logger = logging.getLogger(__name__)
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
@@ -42,3 +45,24 @@ def silent_stderr() -> Iterator[None]:
         os.dup2(saved, 2)
         os.close(saved)
         os.close(nothing)
+
+
+def count_cores() -> int:
+    """Returns how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux; it knows of taskset and containers
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def set_threads(num_operations: int, num_threads: int) -> None:
+    """Sets how many operations may run at a time, and on how many threads each.
+
+    TensorFlow cannot change it once it runs, as it does in a notebook: then it stays.
+    """
+    import tensorflow as tf
+
+    try:
+        tf.config.threading.set_inter_op_parallelism_threads(num_operations)
+        tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+    except RuntimeError:
+        logger.info("TensorFlow runs already: its threads stay as they are")

@@ -5,7 +5,6 @@ Shapes: B batch, S source length, T target length.
 
 import logging
 import math
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -47,6 +46,7 @@ from translator.model import Seq2Seq, build_model
 from translator.precision import loss_scale, set_precision, with_loss_scale
 from translator.reporting import ProgressBar, RunLog
 from translator.schedules import learning_rate
+from translator.startup import count_cores, set_threads
 from translator.tokenizer import PAD_ID, Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -651,7 +651,7 @@ def find_strategy(
     if not gpus:
         num_cores = count_cores()
         num_parts = max(1, min(num_cores, batch_tokens // _PART_TOKENS))
-        _set_threads(num_parts, num_cores // num_parts)
+        set_threads(num_parts, num_cores // num_parts)
         console.print(
             f"Training on the CPU: {num_cores} cores, batches in {num_parts} parts"
         )
@@ -661,25 +661,6 @@ def find_strategy(
     if len(gpus) == 1:
         return tf.distribute.get_strategy(), 1
     return tf.distribute.MirroredStrategy(), 1
-
-
-def count_cores() -> int:
-    """Returns how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux; it knows of taskset and containers
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _set_threads(num_operations: int, num_threads: int) -> None:
-    """Sets how many operations may run at a time, and on how many threads each.
-
-    TensorFlow cannot change it once it runs, as it does in a notebook: then it stays.
-    """
-    try:
-        tf.config.threading.set_inter_op_parallelism_threads(num_operations)
-        tf.config.threading.set_intra_op_parallelism_threads(num_threads)
-    except RuntimeError:
-        logger.info("TensorFlow runs already: its threads stay as they are")
 
 
 def _prepare(config: Config, run_dir: Path, console: Console) -> PreparedCorpus:

@@ -6,7 +6,8 @@ Shapes: B batch, S source length, T target length, K hypotheses of a sentence.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,7 @@ import numpy as np
 from translator.checkpoints import CARD_NAME, TOKENIZER_NAME, load_run_config
 from translator.config import Config, SearchConfig
 from translator.errors import UserError
+from translator.startup import count_cores
 from translator.text import split_sentences
 from translator.tokenizer import Tokenizer, pad_ids
 
@@ -219,6 +221,9 @@ class SubwordTranslator(TextTranslator):
         config: Options of its run.
         name: What to call it.
         card: Its model card, Markdown.
+        num_threads: How many batches are searched at the same time, each on a thread
+            of its own; default, one for each core that this process may use. A single
+            batch is searched by the thread that asks.
 
     Attributes:
         max_rows: Most rows, sentences x hypotheses, in one batch of search.
@@ -229,7 +234,12 @@ class SubwordTranslator(TextTranslator):
     max_tokens = 8_000
 
     def __init__(
-        self, tokenizer: Tokenizer, config: Config, name: str = "", card: str = ""
+        self,
+        tokenizer: Tokenizer,
+        config: Config,
+        name: str = "",
+        card: str = "",
+        num_threads: int | None = None,
     ):
         super().__init__(
             name,
@@ -240,18 +250,37 @@ class SubwordTranslator(TextTranslator):
         self.tokenizer = tokenizer
         self.config = config
         self.card = card
+        self.num_threads = num_threads or count_cores()
 
     @abstractmethod
-    def find_hypotheses(
-        self, batches: Sequence[np.ndarray], search: SearchConfig
-    ) -> Iterable[HypothesisArrays]:
-        """Searches for the translations of some batches, and yields them in turn.
+    def search_batch(
+        self, source_ids: np.ndarray, search: SearchConfig
+    ) -> HypothesisArrays:
+        """Searches for the translations of a batch; any number of threads may ask.
 
         Args:
-            batches: Each int32, shape `(batch_size, source_length)`, padded with
+            source_ids: int32, shape `(batch_size, source_length)`, padded with
                 `PAD_ID`; each row ends in EOS.
             search: Beam size, penalty and the bound on the length.
         """
+
+    def _search_batches(
+        self, batches: Sequence[np.ndarray], search: SearchConfig
+    ) -> Iterator[HypothesisArrays]:
+        """Searches `num_threads` batches at a time, and yields what is found in turn.
+
+        A search is a chain of small operations: a core for each batch is faster than
+        all cores for one. The libraries let go of Python's lock while they compute.
+        """
+
+        def find(source_ids: np.ndarray) -> HypothesisArrays:
+            return self.search_batch(source_ids, search)
+
+        if min(self.num_threads, len(batches)) < 2:
+            yield from map(find, batches)
+            return
+        with ThreadPoolExecutor(self.num_threads) as pool:
+            yield from pool.map(find, batches)
 
     def translate_sentences(
         self,
@@ -274,7 +303,7 @@ class SubwordTranslator(TextTranslator):
         results = [blank_translation(sentence) for sentence in sentences]
         places = list(self._batches_by_length(rows, search.beam_size))
         batches = [pad_ids([rows[i] for i in indices]) for indices in places]
-        found_batches = self.find_hypotheses(batches, search)
+        found_batches = self._search_batches(batches, search)
         for indices, found in zip(places, found_batches, strict=True):
             for row, index in enumerate(indices):
                 results[index] = SentenceTranslation(

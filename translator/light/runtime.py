@@ -4,9 +4,6 @@ Shapes: B batch, S source length, M rows of the previous step, N rows of this on
 places (the most rows that a sentence of the batch has).
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -67,9 +64,7 @@ class OnnxTranslator(SubwordTranslator):
         encoder: Session of the encoder's graph.
         step: Session of the decoder step's graph.
         parts: Tokenizer, options, name and card.
-        num_threads: How many batches are searched at the same time, each on a thread
-            of its own; default, one for each processor that this process may use. A
-            single batch is searched by the thread that asks.
+        num_threads: How many batches are searched at the same time.
 
     Example:
         >>> translator = OnnxTranslator.load("exports/en-es")  # doctest: +SKIP
@@ -86,8 +81,7 @@ class OnnxTranslator(SubwordTranslator):
         parts: TranslatorParts,
         num_threads: int | None = None,
     ):
-        super().__init__(*parts)
-        self.num_threads = num_threads or _num_processors()
+        super().__init__(*parts, num_threads)
         self._encoder = encoder
         self._step = step
 
@@ -110,22 +104,10 @@ class OnnxTranslator(SubwordTranslator):
         sessions = [_open(path / name) for name in (ENCODER_NAME, STEP_NAME)]
         return cls(*sessions, parts, num_threads)
 
-    def find_hypotheses(
-        self, batches: Sequence[np.ndarray], search: SearchConfig
-    ) -> Iterator[HypothesisArrays]:
-        """Searches `num_threads` batches at a time."""
-
-        def find(source_ids: np.ndarray) -> HypothesisArrays:
-            return self._find(source_ids, search)
-
-        if min(self.num_threads, len(batches)) < 2:
-            yield from map(find, batches)
-            return
-        # onnxruntime lets go of Python's lock while it computes.
-        with ThreadPoolExecutor(self.num_threads) as pool:
-            yield from pool.map(find, batches)
-
-    def _find(self, source_ids: np.ndarray, search: SearchConfig) -> HypothesisArrays:
+    def search_batch(
+        self, source_ids: np.ndarray, search: SearchConfig
+    ) -> HypothesisArrays:
+        """Encodes a batch and searches for its translations, on the calling thread."""
         lengths = (source_ids != PAD_ID).sum(axis=1, dtype=np.int32)
         inputs = {"source_ids": source_ids.astype(np.int64), "source_lengths": lengths}
         outputs = self._encoder.run(None, inputs)
@@ -156,12 +138,6 @@ class OnnxTranslator(SubwordTranslator):
         inputs |= {f"state_{i}": value for i, value in enumerate(state.states)}
         log_probs, ids, weights, *states = self._step.run(None, inputs)
         return Continuations(log_probs, ids, weights, state._replace(states=states))
-
-
-def _num_processors() -> int:
-    if hasattr(os, "sched_getaffinity"):  # not on macOS or Windows
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _drop_finished(rows: Rows, state: _State) -> _State:
