@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from translator.errors import UserError
+from translator.startup import no_collections
 
 DEFAULT_MODEL = Path(__file__).parent / "data" / "models" / "en-es"
 DEFAULT_PORT = 7860
@@ -55,26 +56,22 @@ def serve(model: Path, host: str, port: int | None) -> None:
     with listen(host, port) as listener:
         # One after the other: the imports take turns at Python's lock anyway, so a
         # thread for each was measured to gain nothing.
-        translator = load_translator(model)
-        from translator.web import ui
+        with no_collections():
+            translator = load_translator(model)
+            from translator.web import ui
 
-        app = ui.mount_app(ui.build_app(translator))
+            ui.warm_up(translator)
+            app = ui.mount_app(ui.build_app(translator))
         source = ui.language_name(translator.source_language)
         target = ui.language_name(translator.target_language)
         run_server(app, listener, f"{source} to {target} at {address_of(listener)}")
 
 
 def load_translator(path: Path) -> Any:
-    """Loads a model of any kind, and translates one sentence to warm it.
-
-    Raises:
-        UserError: If there is none, or it is damaged.
-    """
+    """Loads a model of any kind: see `translator.loading`."""
     from translator import loading
 
-    translator = loading.load_translator(path)
-    translator.translate(["Hello."])
-    return translator
+    return loading.load_translator(path)
 
 
 def listen(host: str, port: int | None) -> socket.socket:

@@ -1,12 +1,13 @@
 """TensorFlow starts in silence, and what goes wrong is still heard."""
 
+import gc
 import os
 import subprocess
 import sys
 
 import pytest
 
-from translator.startup import import_tensorflow, silent_stderr
+from translator.startup import import_tensorflow, no_collections, silent_stderr
 
 
 def test_silence_ends(capfd):
@@ -65,3 +66,20 @@ tf.function(lambda x: x + tf.random.uniform([2]))(tf.ones(2))
         env=environment,
     )
     assert result.stdout + result.stderr == ""
+
+
+def test_the_search_for_garbage_goes_on(monkeypatch):
+    """Catches: a process that never frees a cycle again, or one that a user told not
+    to search and that searches."""
+    monkeypatch.setattr(gc, "freeze", lambda: None)  # it lasts
+    with pytest.raises(ImportError), no_collections():
+        assert not gc.isenabled()
+        raise ImportError("no module")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with no_collections():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -56,6 +56,35 @@ def test_the_app_is_built_and_only_its_api_is_public(translator):
     assert translator.calls == []
 
 
+def test_the_warm_up_asks_what_the_page_asks(translator):
+    """Mistake: warm with other search options than those that the page starts with."""
+    ui.warm_up(translator)
+    app = ui.build_app(translator)
+    sliders = {b.label: b.value for b in app.blocks.values() if type(b) is gr.Slider}
+    ui.Handlers(translator).run("Hello.", sliders["Beam size"], sliders["Alternatives"])
+    warm, asked = translator.calls
+    assert warm == asked
+
+
+def test_no_request_is_traced_after_the_warm_up(run_dir, monkeypatch):
+    """Mistake: seconds of tracing for the first visitor, or for each new length."""
+    from translator.inference import Translator
+    from translator.model import Seq2Seq
+
+    traces, encode = [], Seq2Seq.encode
+    monkeypatch.setattr(
+        Seq2Seq, "encode", lambda *args: traces.append(1) or encode(*args)
+    )
+    translator = Translator.load(run_dir)
+    ui.warm_up(translator)
+    assert len(traces) == 1
+    handlers = ui.Handlers(translator)
+    for text in ("Where is it?", "The red house is near. " * 3):
+        for number in (1, ui.DEFAULT_ALTERNATIVES):
+            handlers.run(text, float(handlers.search.beam_size), number)
+    assert len(traces) == 1
+
+
 def test_the_page_names_the_languages_and_hides_the_front_matter(translator):
     """Mistake: codes as labels, or the card's YAML shown as text."""
     app = ui.build_app(translator)

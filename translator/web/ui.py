@@ -117,6 +117,15 @@ def mount_app(app: gr.Blocks) -> FastAPI:
     )
 
 
+def warm_up(translator: Any) -> None:
+    """Answers a first request as the page would send it, so that no visitor waits for
+    functions to be traced and fonts to be found."""
+    handlers = Handlers(translator)
+    beam_size = handlers.search.beam_size
+    translation = handlers.run("Hello.", beam_size, DEFAULT_ALTERNATIVES)
+    handlers.show_sentence(translation, 0)
+
+
 class Handlers:
     """What the page's buttons and its API call, free of any layout."""
 
