@@ -65,6 +65,8 @@ class Case:
         reset_after: The convention.
         is_masked: Whether the rows differ in length.
         is_bidirectional: Whether there is a layer for either direction.
+        threads: Cores. Our layer of one direction runs in as many parts; that of two
+            has its directions to run side by side.
     """
 
     batch_size: int
@@ -73,6 +75,7 @@ class Case:
     reset_after: bool
     is_masked: bool
     is_bidirectional: bool = False
+    threads: int = 1
 
     @property
     def lengths(self):
@@ -128,8 +131,9 @@ def cases(args):
     """All rows of the table."""
     for units, steps in itertools.product(args.units, args.steps):
         for reset_after, is_masked in itertools.product((True, False), repeat=2):
-            yield Case(args.batch_size, steps, units, reset_after, is_masked)
-        yield Case(args.batch_size, steps, units, True, True, is_bidirectional=True)
+            sizes = args.batch_size, steps, units
+            yield Case(*sizes, reset_after, is_masked, threads=args.threads)
+        yield Case(*sizes, True, True, is_bidirectional=True, threads=args.threads)
 
 
 def measure(case, rounds, clock):
@@ -187,7 +191,7 @@ def make_layers(case, inputs):
         )
     else:
         options["return_sequences"] = True
-        ours = GRU(case.units, **options)
+        ours = GRU(case.units, num_parts=case.threads, **options)
         theirs = keras.layers.GRU(case.units, **options)
     for layer in (ours, theirs):
         layer.build(inputs.shape)
