@@ -5,6 +5,7 @@ from translator.corpus.cleaning import (
     REASONS,
     CleaningReport,
     CleaningRules,
+    SeenTexts,
     clean_pairs,
 )
 
@@ -85,3 +86,21 @@ def test_cleaning_is_lazy():
         raise AssertionError("read ahead")
 
     assert next(clean_pairs(pairs(), RULES, CleaningReport())) == ("One", "Uno")
+
+
+def test_texts_seen_are_known_after_the_table_grew():
+    """Catches: hashes lost when the table grows, and a probe that stops at the end."""
+    seen = SeenTexts()
+    texts = [str(i) for i in range(5_000)]
+    assert all(map(seen.add, texts))
+    assert not any(map(seen.add, texts))
+    assert len(seen) == len(texts)
+
+
+def test_hashes_that_meet_in_a_slot(monkeypatch):
+    """Catches: two texts taken for one because they share a slot, or the hash of 0
+    taken for a free slot."""
+    hashes = {"a": 1023, "b": 2047, "c": 0, "d": 3071}
+    monkeypatch.setattr("translator.corpus.cleaning.hash_text", hashes.get)
+    seen = SeenTexts()
+    assert [seen.add(text) for text in "abcdabcd"] == [True] * 4 + [False] * 4

@@ -1,4 +1,6 @@
+import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,3 +59,13 @@ def test_memory_does_not_grow_with_the_pairs(tmp_path):
 
     peak(10)  # imports, buffers
     assert peak(20_000) < peak(1_000) + 100_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc tells what is mapped")
+def test_nothing_stays_mapped(tmp_path):
+    """Catches: a mapping, whose pages count as memory of the process until all of the
+    corpus does."""
+    write_pairs(tmp_path / "train.tsv", make_pairs(1_000))
+    file = PairFile(tmp_path / "train.tsv")
+    file.take(np.arange(len(file)))
+    assert str(tmp_path) not in Path("/proc/self/maps").read_text("utf-8")

@@ -1,6 +1,7 @@
 import gc
 import json
 import re
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,29 @@ def test_limits_come_from_the_options(toy):
         prepare_corpus(config(toy, max_characters=10))
     report = prepare_corpus(config(toy, max_characters=10), allow_empty=True).report
     assert report.dropped == {"too long": report.read}
+
+
+def test_memory_hardly_grows_with_the_pairs(tmp_path, monkeypatch):
+    """Catches: a set of duplicates' hashes (some 80 bytes a pair), sets that are a
+    share of any corpus, pairs collected in a list."""
+    monkeypatch.setattr("translator.corpus.splitting.MAX_HELD_OUT", 20)
+
+    def peak(count: int) -> int:
+        pairs = [Pair(f"sentence {i}", f"frase {i}") for i in range(count)]
+        path = write_tsv(tmp_path / f"{count}.tsv", pairs)
+        del pairs
+        tracemalloc.start()
+        corpus = prepare_corpus(config(path))
+        memory = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(corpus.train) > 0.95 * count
+        return memory
+
+    peak(1_000)  # imports, buffers
+    few, many = 5_000, 20_000
+    # 16 bytes a pair: a table that has just grown has 2.7 slots of 8 bytes a pair, and
+    # half as many more while it is copied.
+    assert peak(many) - peak(few) < 33 * (many - few)
 
 
 def test_too_few_pairs(tmp_path):

@@ -109,6 +109,31 @@ def test_adding_data_moves_no_sentence():
     assert len(more_train) > len(train)
 
 
+def test_a_large_corpus_holds_out_no_more(monkeypatch):
+    """Catches: sets that grow with the corpus; pairs lost when a sentence goes back to
+    training, or left in both; sets that depend on the order of the pairs."""
+    pairs = make_pairs(3_000)
+    _, everything = split(pairs, SHARES)
+    monkeypatch.setattr("translator.corpus.splitting.MAX_HELD_OUT", 20)
+    train, held_out = split(pairs)
+    for name, some, every in (
+        ("dev", held_out.dev, everything.dev),
+        ("test", held_out.tests["test"], everything.tests["test"]),
+    ):
+        assert len(keys(some, 0)) <= 20 < len(keys(every, 0)), name
+    assert len(keys(held_out.tests["test"], 0)) == 20
+    _, backwards = split(pairs[::-1])
+    assert keys(backwards.tests["test"], 0) == keys(held_out.tests["test"], 0)
+    held_out_again = HeldOut()
+    candidates = list(hold_out(pairs, SHARES, held_out_again))
+    references = [
+        Pair(source, target)
+        for source, known in held_out_again.references.items()
+        for target in known
+    ]
+    assert sorted(candidates + references) == sorted(pairs)
+
+
 def test_one_line_a_sentence_and_all_its_references():
     """Catches: a test with a line for each translation, or without the others."""
     pairs = [Pair(f"Sentence {i}", f"{name} {i}") for i in range(300) for name in "ABA"]

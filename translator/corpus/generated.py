@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
-from translator.corpus.cleaning import hash_text
+from translator.corpus.cleaning import SeenTexts
 from translator.corpus.pairs import Pair
 from translator.corpus.phrases import LANGUAGES, WEEK
 from translator.errors import UserError
@@ -66,14 +66,12 @@ def _generate(languages: tuple[str, str], rng: Random) -> Iterator[Pair]:
     source, target = (LANGUAGES[code] for code in languages)
     kinds = list(_KINDS)
     weights = [weight for weight, _ in _KINDS.values()]
-    seen: set[int] = set()
+    seen = SeenTexts()
     while True:
         kind = rng.choices(kinds, weights)[0]
         facts = _KINDS[kind][1](rng)
         text = getattr(source, kind)(*facts)
-        key = hash_text(text)
-        if key not in seen:
-            seen.add(key)
+        if seen.add(text):
             yield Pair(text, getattr(target, kind)(*facts))
 
 

@@ -1,6 +1,5 @@
 """A sentence pair, and a file of many pairs with random access."""
 
-import mmap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from struct import Struct
@@ -21,9 +20,9 @@ class Pair(NamedTuple):
 class PairFile:
     """Pairs on disk, read by position.
 
-    Memory does not grow with the number of pairs: the text is mapped, not loaded, and
-    so is the table of offsets. Pairs hold no tab and no line feed, so a pair is the
-    line `source TAB target LF`.
+    Memory does not grow with the number of pairs: text and offsets stay on disk, and
+    are read, not mapped, for the pages of a mapping count as the process' own. Pairs
+    hold no tab and no line feed, so a pair is the line `source TAB target LF`.
 
     Args:
         path: The text, as `write_pairs` made it.
@@ -31,14 +30,12 @@ class PairFile:
 
     def __init__(self, path: Path):
         self.path = Path(path)
-        self._offsets = np.load(_offsets_path(self.path), mmap_mode="r")
-        self._text: mmap.mmap | None = None
-        if len(self):
-            with self.path.open("rb") as file:
-                self._text = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        offsets = np.load(_offsets_path(self.path), mmap_mode="r")
+        self._length = len(offsets) - 1
+        self._first_offset: int = offsets.offset  # where the header ends
 
     def __len__(self) -> int:
-        return len(self._offsets) - 1
+        return self._length
 
     def __iter__(self) -> Iterator[Pair]:
         with self.path.open("rb") as file:
@@ -53,11 +50,14 @@ class PairFile:
                 f"indices must lie in [0, {len(self)}). "
                 f"Received: {indices.min()} to {indices.max()}"
             )
-        starts, ends = self._offsets[indices], self._offsets[indices + 1]
-        return [
-            _parse(self._text[start:end])
-            for start, end in zip(starts.tolist(), ends.tolist(), strict=True)
-        ]
+        with self.path.open("rb") as text, _offsets_path(self.path).open("rb") as table:
+            return [self._read(text, table, index) for index in indices.tolist()]
+
+    def _read(self, text: IO[bytes], table: IO[bytes], index: int) -> Pair:
+        table.seek(self._first_offset + index * _OFFSET.size)
+        (start,) = _OFFSET.unpack(table.read(_OFFSET.size))
+        text.seek(start)
+        return _parse(text.readline())
 
 
 def write_pairs(path: Path, pairs: Iterable[Pair]) -> int:

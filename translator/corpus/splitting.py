@@ -6,14 +6,23 @@ training sentence. All translations of a sentence go together.
 
 Sentences are compared by `sentence_key`, without regard to case, punctuation and
 spaces: a test of "Come here!" after training on "Come here." would measure memory.
+
+A set is never larger than `MAX_HELD_OUT` sentences, so that memory does not grow with
+the corpus: a large one holds out those with the smallest hashes. Only there can more
+data turn a sentence of a test into one for training.
 """
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from translator.corpus.cleaning import HELD_OUT, CleaningReport, hash_text
 from translator.corpus.pairs import Pair
+
+# Sentence keys of dev and of test, each. A score of 5,000 sentences is certain enough.
+MAX_HELD_OUT = 5_000
 
 # Not r"\W", which would also delete the vowel signs of Devanagari and others.
 _PUNCTUATION = {
@@ -61,23 +70,70 @@ class HeldOut:
 def hold_out(
     pairs: Iterable[Pair], shares: Shares, held_out: HeldOut
 ) -> Iterator[Pair]:
-    """Yields the training pairs; adds the others to `dev` and to the test `test`.
+    """Yields the training pairs; at the end, adds the others to `dev` and `test`.
 
     Those sets get one line for each distinct source sentence, with its first
     translation; the others become further references. A set with a share of zero is
-    left alone.
+    left alone. What a full set gives up for a sentence with a smaller hash is yielded
+    there and then.
     """
-    test = held_out.tests.setdefault("test", []) if shares.test else []
-    seen: set[str] = set()
+    test = _Chosen(0.0, shares.test)
+    dev = _Chosen(shares.test, shares.test + shares.dev)
     for pair in pairs:
         position = hash_text(sentence_key(pair.source)) / 2**64
-        if position >= shares.test + shares.dev:
+        if test.start <= position < test.stop:
+            yield from test.add(position, pair)
+        elif dev.start <= position < dev.stop:
+            yield from dev.add(position, pair)
+        else:
             yield pair
-            continue
+    if shares.test:
+        held_out.tests.setdefault("test", []).extend(test.lines())
+    held_out.dev.extend(dev.lines())
+    for pair in (*test.pairs(), *dev.pairs()):
         held_out.add_reference(pair)
-        if pair.source not in seen:
-            seen.add(pair.source)
-            (test if position < shares.test else held_out.dev).append(pair)
+
+
+class _Chosen:
+    """The sentences whose hashes lie in a range; those with the smallest if many.
+
+    Args:
+        start: Beginning of the range, as a fraction of all hashes.
+        stop: Its end. It comes down whenever the set has more than `MAX_HELD_OUT`
+            sentence keys.
+    """
+
+    def __init__(self, start: float, stop: float):
+        self.start, self.stop = start, stop
+        self._translations: dict[str, list[str]] = defaultdict(list)
+        self._sources: dict[float, list[str]] = defaultdict(list)
+        self._positions: list[float] = []  # negative: a heap with the largest on top
+
+    def add(self, position: float, pair: Pair) -> list[Pair]:
+        """Notes a pair, and returns those that are given up for it."""
+        if position not in self._sources:
+            heappush(self._positions, -position)
+        if pair.source not in self._translations:
+            self._sources[position].append(pair.source)
+        self._translations[pair.source].append(pair.target)
+        if len(self._positions) <= MAX_HELD_OUT:
+            return []
+        self.stop = -heappop(self._positions)
+        return [
+            Pair(source, target)
+            for source in self._sources.pop(self.stop)
+            for target in self._translations.pop(source)
+        ]
+
+    def lines(self) -> list[Pair]:
+        """Each source sentence with its first translation, as they came."""
+        return [Pair(source, known[0]) for source, known in self._translations.items()]
+
+    def pairs(self) -> Iterator[Pair]:
+        """Each source sentence with all its translations."""
+        for source, known in self._translations.items():
+            for target in known:
+                yield Pair(source, target)
 
 
 def separate_dev(held_out: HeldOut) -> None:
