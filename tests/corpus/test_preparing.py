@@ -50,7 +50,7 @@ def test_training_pairs_lie_in_the_folder_asked_for(toy, tmp_path):
     """Catches: candidates left beside them, which hold the test sentences."""
     corpus = prepare_corpus(config(toy), directory=tmp_path / "run")
     names = sorted(path.name for path in (tmp_path / "run").iterdir())
-    assert names == ["train.offsets.npy", "train.tsv"]
+    assert names == ["sets.json", "train.offsets.npy", "train.tsv"]
     text = (tmp_path / "run" / "train.tsv").read_text("utf-8")
     pairs = [Pair(*line.split("\t")) for line in text.splitlines()]
     assert corpus.train.take(np.arange(len(corpus.train))) == pairs
@@ -75,6 +75,70 @@ def test_a_failure_leaves_no_temporary_folder(toy, tmp_path, monkeypatch):
     with pytest.raises(UserError, match="line 2"):
         prepare_corpus(config(toy))
     assert not list((tmp_path / "temporary").iterdir())
+
+
+@pytest.fixture
+def no_reading(monkeypatch):
+    """Calling it makes reading a corpus a failure."""
+
+    def forbid():
+        def fail(*_):
+            raise AssertionError("the corpus is read again")
+
+        monkeypatch.setattr("translator.corpus.origins.read_pairs", fail)
+
+    return forbid
+
+
+def test_what_is_prepared_is_not_read_again(toy, tmp_path, no_reading):
+    """Catches: minutes of reading before a run of millions of pairs goes on; sets that
+    are not those of training; lists where there were pairs."""
+    toy.write_text(toy.read_text("utf-8") + "Bad \x00\tMal\n", "utf-8")
+    options = config(toy)
+    first = prepare_corpus(options, directory=tmp_path / "run")
+    no_reading()
+    # What `translator train` knows after the first reading.
+    options = config(toy, source_language="en", target_language="es")
+    again = prepare_corpus(options, directory=tmp_path / "run")
+    assert list(again.train) == list(first.train)
+    again, first = vars(again) | {"train": 0}, vars(first) | {"train": 0}
+    assert again == first
+    assert isinstance(again["dev"][0], Pair)
+    assert again["report"].examples["control characters"][0].source == "Bad \x00"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda toy, run: {"max_characters": 35},
+        lambda toy, run: {"source_language": "es"},
+        lambda toy, run: toy.write_text("a b c\td e f\n" * 5 + toy.read_text()) and {},
+        lambda toy, run: (run / "train.tsv").write_text("a\tb\n") and {},
+        lambda toy, run: (run / "sets.json").write_text('{"dev": [[') and {},
+        lambda toy, run: (run / "sets.json").unlink() or {},
+    ],
+    ids=["rules", "direction", "file", "training", "cut", "missing"],
+)
+def test_what_was_prepared_otherwise_is_made_anew(toy, tmp_path, change):
+    """Catches: going on with pairs of other rules, or of a file that was replaced."""
+    run = tmp_path / "run"
+    prepare_corpus(config(toy), directory=run)
+    options = config(toy, **change(toy, run))
+    corpus, expected = prepare_corpus(options, directory=run), prepare_corpus(options)
+    assert list(corpus.train) == list(expected.train)
+    assert corpus.dev == expected.dev
+    assert corpus.tests == expected.tests
+    assert corpus.report == expected.report
+
+
+def test_development_files_that_changed(toy, tmp_path):
+    """Catches: dev pairs of the file as it was."""
+    path = write_tsv(tmp_path / "dev.tsv", [Pair("New.", "Nueva.")])
+    options = config(toy, dev_corpus=(str(path),))
+    prepare_corpus(options, directory=tmp_path / "run")
+    write_tsv(path, [Pair("Old.", "Viejo.")])
+    corpus = prepare_corpus(options, directory=tmp_path / "run")
+    assert corpus.dev == [Pair("Old.", "Viejo.")]
 
 
 def test_sets_alone_equal_those_of_training(toy, tmp_path):

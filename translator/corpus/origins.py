@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import file_digest
 from itertools import islice
 from pathlib import Path
@@ -153,7 +153,7 @@ def _find_files(config: DataConfig) -> Origin:
         attribution="",
         release="",
         # Enough to tell en/train.txt from es/train.txt; the rest is nobody's business.
-        files={"/".join(path.parts[-2:]): _checksum(path) for path in paths},
+        files={"/".join(path.parts[-2:]): file_checksum(path) for path in paths},
     )
     return Origin(info, train=partial(_read_files, paths, info["languages"]))
 
@@ -195,9 +195,21 @@ def _swap(pairs: Iterable[Pair]) -> Iterator[Pair]:
     return (Pair(pair.target, pair.source) for pair in pairs)
 
 
-def _checksum(path: Path) -> str:
+def file_checksum(path: Path) -> str:
+    """Returns the SHA-256 of a file, which is read once as long as it is the same.
+
+    Raises:
+        UserError: It cannot be read.
+    """
     try:
-        with path.open("rb") as file:
-            return file_digest(file, "sha256").hexdigest()
+        status = path.stat()
+        return _checksum(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}.") from None
+
+
+@lru_cache(maxsize=64)
+def _checksum(path: Path, size: int, modified: int) -> str:
+    """Size and time of the change are there for the cache to tell versions apart."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,13 @@ from pathlib import Path
 
 from translator.config import DataConfig
 from translator.corpus.cleaning import CleaningReport, CleaningRules, clean_pairs
-from translator.corpus.origins import CorpusInfo, Origin, Reader, find_origin
+from translator.corpus.keeping import (
+    TRAIN_NAME,
+    CorpusSets,
+    load_prepared,
+    save_prepared,
+)
+from translator.corpus.origins import Origin, Reader, find_origin
 from translator.corpus.pairs import Pair, PairFile, write_pairs
 from translator.corpus.splitting import (
     HeldOut,
@@ -25,26 +31,6 @@ _PROGRESS_INTERVAL = 1_000
 
 # Called with the number of pairs read so far.
 Progress = Callable[[int], None]
-
-
-@dataclass(frozen=True)
-class CorpusSets:
-    """The held-out part of a corpus.
-
-    Args:
-        dev: Development pairs.
-        tests: Name of a test set -> its pairs. `test` is the one chosen by hash, with
-            one line for each distinct source sentence.
-        references: Source sentence of a set -> all its known translations.
-        info: Origin, licence and languages, source language first.
-        report: What cleaning kept and dropped.
-    """
-
-    dev: list[Pair]
-    tests: dict[str, list[Pair]]
-    references: dict[str, list[str]]
-    info: CorpusInfo
-    report: CleaningReport
 
 
 @dataclass(frozen=True)
@@ -67,13 +53,14 @@ def prepare_corpus(
 ) -> PreparedCorpus:
     """Reads, cleans and splits a corpus; writes its training pairs to disk.
 
-    Everything streams: besides the held-out sets, memory grows only by the hashes that
-    duplicates are known by.
+    Everything streams: besides the held-out sets, which have an upper limit, memory
+    grows only by the hashes that duplicates are known by.
 
     Args:
         config: Which corpus, which direction, which limits.
-        directory: Folder for `train.tsv` and its offsets. Default: a temporary one
-            that goes when `train` does.
+        directory: Folder for the results; if it has them already, of the same files by
+            the same rules, they are used again. Default: a temporary one that goes
+            when `train` does.
         progress: Called now and then with the number of pairs read.
         allow_empty: Whether a set may stay without pairs, as in a small corpus.
 
@@ -91,7 +78,26 @@ def prepare_corpus(
             raise
         weakref.finalize(prepared.train, shutil.rmtree, directory, ignore_errors=True)
         return prepared
-    origin, report = find_origin(config), CleaningReport()
+    origin = find_origin(config)
+    sets = load_prepared(directory, origin, config)
+    if not sets:
+        sets = _prepare(origin, config, directory, progress)
+        save_prepared(directory, sets, origin, config)
+    train = PairFile(directory / TRAIN_NAME)
+    if not (allow_empty or (len(train) and sets.dev)):
+        raise UserError(
+            f"{origin.info['name']} has too few pairs: {len(train)} for training, "
+            f"{len(sets.dev)} for development. Add pairs, or give the development "
+            "pairs with --dev-corpus."
+        )
+    return PreparedCorpus(**vars(sets), train=train)
+
+
+def _prepare(
+    origin: Origin, config: DataConfig, directory: Path, progress: Progress | None
+) -> CorpusSets:
+    """Writes the training pairs to the folder, and returns the sets."""
+    report = CleaningReport()
     held_out = _read_own_sets(origin)
     pairs = _clean_and_split(origin, config, held_out, report, progress)
     directory.mkdir(parents=True, exist_ok=True)
@@ -101,19 +107,10 @@ def prepare_corpus(
         write_pairs(candidates, pairs)
         separate_dev(held_out)
         pairs = drop_held_out(PairFile(candidates), held_out, report)
-        num_train = write_pairs(Path(temporary) / "train.tsv", pairs)
+        write_pairs(Path(temporary) / TRAIN_NAME, pairs)
         for path in Path(temporary).glob("train.*"):
             path.replace(directory / path.name)
-    if not (allow_empty or (num_train and held_out.dev)):
-        raise UserError(
-            f"{origin.info['name']} has too few pairs: {num_train} for training, "
-            f"{len(held_out.dev)} for development. Add pairs, or give the development "
-            "pairs with --dev-corpus."
-        )
-    train = PairFile(directory / "train.tsv")
-    return PreparedCorpus(
-        **vars(held_out), info=origin.info, report=report, train=train
-    )
+    return CorpusSets(**vars(held_out), info=origin.info, report=report)
 
 
 def load_sets(config: DataConfig, *, progress: Progress | None = None) -> CorpusSets:
