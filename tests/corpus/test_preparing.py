@@ -219,8 +219,8 @@ def test_limits_come_from_the_options(toy):
 
 
 def test_memory_hardly_grows_with_the_pairs(tmp_path, monkeypatch):
-    """Catches: a set of duplicates' hashes (some 80 bytes a pair), sets that are a
-    share of any corpus, pairs collected in a list."""
+    """Catches: duplicates known by a set (some 80 bytes a pair), pairs collected in a
+    list."""
     monkeypatch.setattr("translator.corpus.splitting.MAX_HELD_OUT", 20)
 
     def peak(count: int) -> int:
@@ -236,8 +236,8 @@ def test_memory_hardly_grows_with_the_pairs(tmp_path, monkeypatch):
 
     peak(1_000)  # imports, buffers
     few, many = 5_000, 20_000
-    # 16 bytes a pair: a table that has just grown has 2.7 slots of 8 bytes a pair, and
-    # half as many more while it is copied.
+    # While the table of hashes grows, the old one and the new one have up to 4 slots of
+    # 8 bytes a pair.
     assert peak(many) - peak(few) < 33 * (many - few)
 
 
