@@ -8,7 +8,6 @@ import pytest
 
 from benchmarks.memory import measure_peak, write_corpus
 
-
 _MEASURE = """
 import sys
 from benchmarks.memory import measure_peak
