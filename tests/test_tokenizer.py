@@ -182,15 +182,29 @@ def test_few_words_give_a_smaller_vocabulary():
     assert small.decode(small.encode("dos uno")) == "dos uno"
 
 
-def test_a_large_corpus_is_sampled_throughout(monkeypatch):
+@pytest.mark.parametrize(
+    ("limit", "value"), [("MAX_TRAINING_LINES", 50), ("MAX_TRAINING_CHARACTERS", 270)]
+)
+def test_a_large_corpus_is_sampled_throughout(monkeypatch, limit, value):
     """Catches: a vocabulary made of the first lines only; a sample without a seed."""
-    monkeypatch.setattr(tokenizer_module, "MAX_TRAINING_LINES", 50)
+    monkeypatch.setattr(tokenizer_module, limit, value)
     texts = ["ababab"] * 60 + ["zyzyzy"] * 60 + [f"q{n:x}" for n in range(80)]
     trained = [Tokenizer.train(iter(texts), 400, seed) for seed in (1, 1, 2)]
     for tokenizer in trained:
         tokens = "".join(tokenizer.tokens(tokenizer.encode("ba yz")))
         assert tokens == "▁ba▁yz</s>"  # No byte tokens: both halves were seen.
     assert trained[0].checksum == trained[1].checksum != trained[2].checksum
+
+
+def test_long_lines_are_fewer(monkeypatch):
+    """Catches: gigabytes for a corpus of long sentences; a limit that is overstepped,
+    or that takes lines from a corpus that is small enough."""
+
+    monkeypatch.setattr(tokenizer_module, "MAX_TRAINING_CHARACTERS", 100)
+    sample = tokenizer_module._sample_lines
+    assert sample(["a" * 10] * 10, seed=1) == ["a" * 10] * 10
+    many = sample([letter * 7 for letter in "abcdefghijklmnopqrst"], seed=1)
+    assert len(set(many)) == 14
 
 
 @pytest.mark.parametrize(

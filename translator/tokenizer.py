@@ -6,7 +6,7 @@ import logging
 import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import Self
 
@@ -23,9 +23,10 @@ UNK_ID = 1
 BOS_ID = 2
 EOS_ID = 3
 
-# The vocabulary of a larger corpus is made from a random sample of this many lines.
-# SentencePiece takes about 1.2 KB a line: 290 MB for 200,000, 660 MB for 500,000.
+# The vocabulary of a larger corpus is made from a random sample of this many lines, or
+# fewer if they are long: SentencePiece takes some 24 bytes a character.
 MAX_TRAINING_LINES = 250_000
+MAX_TRAINING_CHARACTERS = 12_000_000
 
 
 class Tokenizer:
@@ -77,12 +78,13 @@ class Tokenizer:
             vocabulary_size: Most subwords, with the 4 special and the 256 byte tokens.
                 A few words have no more than a few parts: see `vocabulary_size` of the
                 result.
-            seed: Chooses the lines if there are more than `MAX_TRAINING_LINES`.
+            seed: Chooses the lines if there are more than `MAX_TRAINING_LINES`, or
+                more than `MAX_TRAINING_CHARACTERS` in them.
 
         Raises:
             UserError: There is no text, or the vocabulary is smaller than its alphabet.
         """
-        lines = _sample_lines(filter(None, map(normalize_text, texts)), seed)
+        lines = list(filter(None, map(normalize_text, _sample_lines(texts, seed))))
         if not lines:
             raise UserError("there is no text to make a vocabulary of.")
         model = io.BytesIO()
@@ -237,14 +239,20 @@ def _load_processor(model: bytes) -> sentencepiece.SentencePieceProcessor:
     return processor
 
 
-def _sample_lines(lines: Iterator[str], seed: int) -> list[str]:
+def _sample_lines(lines: Iterable[str], seed: int) -> list[str]:
     """Returns all lines, or a uniform sample of them (algorithm R)."""
+    lines = iter(lines)
     sample = list(islice(lines, MAX_TRAINING_LINES))
     rng = random.Random(seed)
     for position, line in enumerate(lines, start=len(sample)):
         slot = rng.randrange(position + 1)
         if slot < MAX_TRAINING_LINES:
             sample[slot] = line
+    if sum(map(len, sample)) > MAX_TRAINING_CHARACTERS:
+        # Early lines tend to be in front, so the first ones would be no fair sample.
+        rng.shuffle(sample)
+        totals = accumulate(map(len, sample))
+        sample = sample[: sum(total <= MAX_TRAINING_CHARACTERS for total in totals)]
     return sample
 
 
