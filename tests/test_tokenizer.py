@@ -199,7 +199,6 @@ def test_a_large_corpus_is_sampled_throughout(monkeypatch, limit, value):
 def test_long_lines_are_fewer(monkeypatch):
     """Catches: gigabytes for a corpus of long sentences; a limit that is overstepped,
     or that takes lines from a corpus that is small enough."""
-
     monkeypatch.setattr(tokenizer_module, "MAX_TRAINING_CHARACTERS", 100)
     sample = tokenizer_module._sample_lines
     assert sample(["a" * 10] * 10, seed=1) == ["a" * 10] * 10
