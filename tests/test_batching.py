@@ -7,6 +7,7 @@ import pytest
 
 from translator.batching import (
     BatchPlan,
+    Place,
     group_by_length,
     make_dataset,
     pad_batch,
@@ -71,7 +72,7 @@ def rows_of(ids):
 
 def listed(batches):
     """Batches as plain lists, to compare."""
-    return [(done, *(ids.tolist() for ids in batch)) for done, batch in batches]
+    return [(place, *(ids.tolist() for ids in batch)) for place, batch in batches]
 
 
 def test_exact_ids_of_four_lines():
@@ -167,14 +168,50 @@ def test_start_goes_on_exactly(pool_size):
     options = {"pool_size": pool_size, "subword_sampling": 0.5}
     plan = make_plan(random_pairs(120), **options)
     batches = listed(plan.batches(epoch=2))
-    for start in (0, 1, len(batches) // 2, len(batches) - 1, len(batches)):
-        assert listed(plan.batches(epoch=2, start=start)) == batches[start:]
+    for number in (0, 1, len(batches) // 2, len(batches) - 1, len(batches)):
+        start = batches[number - 1][0] if number else Place()
+        assert listed(plan.batches(epoch=2, start=start)) == batches[number:]
+
+
+def test_pools_that_are_done_are_not_made_again():
+    """Catches: minutes of cutting into subwords before a large run goes on."""
+    plan = make_plan(random_pairs(100), pool_size=10)
+    assert listed(plan.batches(epoch=0, start=Place(pool=8, batch=1)))
+    # Those of pools 8 and 9, and of the next epoch's first, made meanwhile.
+    assert len(plan.pairs.asked) <= 3
+
+
+def test_the_next_pool_is_made_meanwhile():
+    """Catches: training that stands still while a pool or an epoch begins; a pool that
+    is made twice."""
+    plan = make_plan(random_pairs(30), pool_size=10)
+    asked = plan.pairs.asked
+    for epoch in (0, 1):
+        for place, _ in plan.batches(epoch):
+            # The worker has one task, and gives the next one's result when it is done.
+            plan._worker.submit(int).result()
+            assert len(asked) == 3 * epoch + place.pool + 2
+
+
+def test_an_error_while_a_pool_is_made_reaches_the_run():
+    """Catches: a run that waits for ever for pairs that cannot be read."""
+    plan = make_plan(random_pairs(30), pool_size=10)
+    batches = plan.batches(epoch=0)
+    next(batches)
+    plan._worker.submit(int).result()
+
+    def take(indices):
+        raise OSError("the disk is gone")
+
+    plan.pairs.take = take
+    with pytest.raises(OSError, match="the disk is gone"):
+        deque(batches, maxlen=0)
 
 
 def test_done_rises_to_one():
     """Catches: progress that starts again with each pool."""
     plan = make_plan(random_pairs(150), pool_size=50)
-    done = [done for done, _ in plan.batches(epoch=0)]
+    done = [place.done for place, _ in plan.batches(epoch=0)]
     assert done == sorted(set(done)) and done[0] > 0 and done[-1] == 1
 
 
@@ -213,7 +250,8 @@ def test_pools_bound_the_memory(num_pairs):
     plan = make_plan(random_pairs(num_pairs), pool_size=100)
     rows = [row for _, batch in plan.batches(epoch=0) for row in batch.source_ids]
     assert len(rows) == num_pairs
-    sizes = [len(indices) for indices in plan.pairs.asked]
+    # One more may have been asked for: the next epoch's first pool.
+    sizes = [len(indices) for indices in plan.pairs.asked[: plan.num_pools]]
     assert sum(sizes) == num_pairs
     assert 0 < min(sizes) and max(sizes) <= 100
 
@@ -255,8 +293,9 @@ def test_dataset_gives_the_batches_of_the_plan(tmp_path):
     write_pairs(tmp_path / "train.tsv", random_pairs(60))
     pairs = PairFile(tmp_path / "train.tsv")
     plan = BatchPlan(pairs, LetterTokenizer(), batch_tokens=60, seed=7)
-    expected = listed(plan.batches(epoch=1, start=2))
-    found = listed(make_dataset(plan, epoch=1, start=2).as_numpy_iterator())
+    start = Place(pool=0, batch=2)
+    expected = listed(plan.batches(epoch=1, start=start))
+    found = listed(make_dataset(plan, epoch=1, start=start).as_numpy_iterator())
     assert [batch[1:] for batch in found] == [batch[1:] for batch in expected]
     np.testing.assert_allclose([b[0] for b in found], [b[0] for b in expected])
 

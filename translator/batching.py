@@ -3,7 +3,7 @@
 The order of an epoch is a function of seed and epoch alone: a pool of pairs is drawn
 at random from the file, cut into subwords, sorted by length and cut into batches of a
 bounded number of tokens, and the batches are shuffled. So a run can go on from
-"epoch 3, batch 120", and memory is bounded by the pool, not by the corpus.
+"epoch 3, pool 7, batch 120", and memory is bounded by the pool, not by the corpus.
 
 Shapes: B batch, S source length, T target length. S and T count tokens with EOS,
 without BOS.
@@ -11,6 +11,7 @@ without BOS.
 
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -19,8 +20,8 @@ import tensorflow as tf
 from translator.corpus.pairs import Pair
 from translator.tokenizer import BOS_ID, PAD_ID, Tokenizer, pad_ids
 
-# Enough short sentences for batches of nearly equal lengths; some 30 MB as ids.
-POOL_SIZE = 50_000
+# Enough short sentences for batches of nearly equal lengths; some 15 MB as ids.
+POOL_SIZE = 25_000
 
 
 class Batch(NamedTuple):
@@ -36,6 +37,23 @@ class Batch(NamedTuple):
     source_ids: np.ndarray
     target_input_ids: np.ndarray
     target_output_ids: np.ndarray
+
+
+class Place(NamedTuple):
+    """How far an epoch is: where to go on after a batch.
+
+    Fields:
+        pool: Pool of the batch.
+        batch: Batches of the pool that are done, this one too.
+        done: Fraction of the epoch that is done.
+    """
+
+    pool: int = 0
+    batch: int = 0
+    done: float = 0.0
+
+
+_START = Place()
 
 
 class PairSource(Protocol):
@@ -56,7 +74,7 @@ class BatchPlan:
             pair makes a batch of its own; nothing is cut off.
         seed: Of the order and the sampled segmentations.
         subword_sampling: Share of sentences cut into a sampled segmentation.
-        pool_size: Most pairs in memory at a time.
+        pool_size: Most pairs in a pool; two pools are in memory at a time.
     """
 
     def __init__(
@@ -75,21 +93,19 @@ class BatchPlan:
         self.subword_sampling = subword_sampling
         self.pool_size = pool_size
         self.num_pools = math.ceil(len(pairs) / pool_size)
+        self._worker = ThreadPoolExecutor(max_workers=1)
+        self._ahead: dict[tuple[int, int], Future] = {}  # epoch and pool -> its batches
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[float, Batch]]:
-        """Yields the epoch's batches from number `start` on.
-
-        Each comes with the fraction of the epoch that is done after it.
-        """
-        number = 0
-        for pool_index in range(self.num_pools):
-            rng = np.random.default_rng([self.seed, epoch, pool_index])
-            batches = self._pool(self._pool_indices(epoch, pool_index), rng)
-            for index, (sources, targets) in enumerate(batches, start=1):
-                number += 1
-                if number > start:
-                    done = (pool_index + index / len(batches)) / self.num_pools
-                    yield done, pad_batch(sources, targets)
+    def batches(
+        self, epoch: int, start: Place = _START
+    ) -> Iterator[tuple[Place, Batch]]:
+        """Yields the epoch's batches after `start`, each with its own place."""
+        for pool_index in range(start.pool, self.num_pools):
+            batches = self._take_pool(epoch, pool_index)
+            first = start.batch if pool_index == start.pool else 0
+            for index, (sources, targets) in enumerate(batches[first:], first + 1):
+                done = (pool_index + index / len(batches)) / self.num_pools
+                yield Place(pool_index, index, done), pad_batch(sources, targets)
 
     def _pool_indices(self, epoch: int, pool_index: int) -> np.ndarray:
         """Draws a pool's pairs: a slice of a permutation that is never written out."""
@@ -100,9 +116,19 @@ class BatchPlan:
         )
         return np.sort(shuffled.numpy())
 
-    def _pool(self, indices: np.ndarray, rng: np.random.Generator):
-        """Reads some pairs and returns them as shuffled batches of id lists."""
-        pairs = self.pairs.take(indices)
+    def _take_pool(self, epoch: int, pool_index: int) -> list[tuple[list, list]]:
+        """Returns a pool's batches; the next one's are made while these are used."""
+        made = self._ahead.pop((epoch, pool_index), None)
+        batches = made.result() if made else self._make_pool(epoch, pool_index)
+        is_last = pool_index + 1 == self.num_pools
+        following = (epoch + 1, 0) if is_last else (epoch, pool_index + 1)
+        self._ahead = {following: self._worker.submit(self._make_pool, *following)}
+        return batches
+
+    def _make_pool(self, epoch: int, pool_index: int) -> list[tuple[list, list]]:
+        """Reads a pool's pairs and returns them as shuffled batches of id lists."""
+        rng = np.random.default_rng([self.seed, epoch, pool_index])
+        pairs = self.pairs.take(self._pool_indices(epoch, pool_index))
         sides = [
             self.tokenizer.sample_batch(texts, self.subword_sampling, rng)
             if self.subword_sampling
@@ -162,15 +188,15 @@ def pad_batch(
     return Batch(pad_ids(sources), target_input_ids, target_output_ids)
 
 
-def make_dataset(plan: BatchPlan, epoch: int, start: int = 0) -> tf.data.Dataset:
-    """Wraps an epoch of a plan as a prefetching `tf.data.Dataset`.
+def make_dataset(plan: BatchPlan, epoch: int, start: Place = _START) -> tf.data.Dataset:
+    """Wraps `plan.batches(epoch, start)` as a prefetching `tf.data.Dataset`.
 
-    Elements are `(done, Batch)`: the fraction of the epoch done, and int32 tensors of
-    unknown lengths.
+    Elements are `(Place, Batch)`, scalars and int32 tensors of unknown lengths.
     """
-    ids = tf.TensorSpec([None, None], tf.int32)
+    count, ids = tf.TensorSpec([], tf.int32), tf.TensorSpec([None, None], tf.int32)
+    place = Place(count, count, tf.TensorSpec([], tf.float32))
     dataset = tf.data.Dataset.from_generator(
         lambda: plan.batches(epoch, start),
-        output_signature=(tf.TensorSpec([], tf.float32), Batch(ids, ids, ids)),
+        output_signature=(place, Batch(ids, ids, ids)),
     )
     return dataset.prefetch(16)

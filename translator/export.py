@@ -66,7 +66,9 @@ class ServingModule(tf.Module):
                 translator.tokenizer.model_bytes, out_type=tf.int32, add_eos=True
             )
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="text")], autograph=False
+    )
     def translate(self, text):
         """Signature `serving_default`: the best translation of each sentence.
 
@@ -84,7 +86,9 @@ class ServingModule(tf.Module):
             "score": best["scores"][:, 0],
         }
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="text")])
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="text")], autograph=False
+    )
     def translate_nbest(self, text):
         """Signature `translate_nbest`: all hypotheses, and what they looked at.
 

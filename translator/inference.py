@@ -103,6 +103,7 @@ class Translator(SubwordTranslator):
                 lambda source_ids: search_translations(self.model, source_ids, search),
                 input_signature=[tf.TensorSpec([None, None], tf.int32)],
                 jit_compile=False,
+                autograph=False,
             )
             # Of threads that come at the same time, one gives the function to all.
             self._searches.setdefault(search, traced)

@@ -5,7 +5,9 @@ import io
 import logging
 import random
 import re
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Self
@@ -27,6 +29,8 @@ EOS_ID = 3
 # fewer if they are long: SentencePiece takes some 24 bytes a character.
 MAX_TRAINING_LINES = 250_000
 MAX_TRAINING_CHARACTERS = 12_000_000
+# Words whose segmentations are kept: some 2 KB each.
+MAX_CACHED_WORDS = 20_000
 
 
 class Tokenizer:
@@ -64,6 +68,8 @@ class Tokenizer:
         self._log_probs = [
             self._processor.get_score(piece) for piece in range(self.vocabulary_size)
         ]
+        # To look a word up takes a twentieth of the time that finding them takes.
+        self._segmentations = lru_cache(MAX_CACHED_WORDS)(self._find_segmentations)
 
     @classmethod
     def train(
@@ -161,34 +167,50 @@ class Tokenizer:
         num_candidates: int = 16,
         smoothness: float = 0.2,
     ) -> list[list[int]]:
-        """Encodes many texts, a share of them by a segmentation drawn at random.
+        """Encodes many texts, a share of them by segmentations drawn at random.
 
         A model that sees several segmentations of a word learns what its parts mean
-        (subword regularisation). The segmentation x is drawn from the most probable
-        `num_candidates` with a probability in proportion to P(x) ** smoothness (Kudo
-        2018, section 3.3). The draws come from `rng` alone, so they repeat in any
-        process; SentencePiece's own sampling does not.
+        (subword regularisation). The segmentation x of each word is drawn from its most
+        probable `num_candidates` with a probability in proportion to P(x) ** smoothness
+        (Kudo 2018, section 3.3). Subwords do not cross words, so that this is a draw
+        from the segmentations of the whole text, at the price of looking words up. The
+        draws come from `rng` alone, so they repeat in any process; SentencePiece's own
+        sampling does not.
 
         Args:
             texts: What to encode.
             share: Fraction of the texts to draw for, 0 to 1.
             rng: Source of the draws.
-            num_candidates: Most probable segmentations to choose from.
+            num_candidates: Most probable segmentations of a word to choose from.
             smoothness: 0 chooses any of them alike, a large value the best one.
         """
         batch = self.encode_batch(texts)
         for row in np.flatnonzero(rng.random(len(texts)) < share):
-            candidates = self._processor.nbest_encode(
-                normalize_text(texts[row]),
-                nbest_size=num_candidates,
-                out_type=int,
-                add_eos=True,
-            )
-            log_probs = [sum(map(self._log_probs.__getitem__, c)) for c in candidates]
-            # The largest of log p + Gumbel noise is a draw from p.
-            noisy = smoothness * np.array(log_probs) + rng.gumbel(size=len(candidates))
-            batch[row] = candidates[noisy.argmax()]
+            words = normalize_text(texts[row]).split(" ")
+            ids = batch[row] = []
+            for word, draw in zip(words, rng.random(len(words)).tolist(), strict=True):
+                candidates, cumulative = self._segmentations(
+                    word, num_candidates, smoothness
+                )
+                ids += candidates[bisect(cumulative, draw)]
+            ids.append(EOS_ID)
         return batch
+
+    def _find_segmentations(
+        self, word: str, num_candidates: int, smoothness: float
+    ) -> tuple[list[list[int]], list[float]]:
+        """Returns a word's segmentations, and the upper ends of their shares of [0, 1).
+
+        The last end is left out: what is beyond the others is the last one's.
+        """
+        candidates = self._processor.nbest_encode(
+            word, nbest_size=num_candidates, out_type=int
+        )
+        log_probs = np.array(
+            [sum(map(self._log_probs.__getitem__, ids)) for ids in candidates]
+        )
+        weights = np.exp(smoothness * (log_probs - log_probs.max()))
+        return candidates, (weights.cumsum() / weights.sum())[:-1].tolist()
 
     def decode(self, ids: Iterable[int]) -> str:
         """Returns the text of the ids before the first EOS: one normalised line.

@@ -23,6 +23,7 @@ from sacrebleu.metrics import BLEU, CHRF
 from translator.batching import (
     Batch,
     BatchPlan,
+    Place,
     group_by_length,
     make_dataset,
     pad_batch,
@@ -69,7 +70,7 @@ class Progress:
     Attributes:
         step: Updates done.
         epoch: Epochs done.
-        batch: Batches done of the epoch under way.
+        pool, batch: How far the epoch under way is, as in `Place`.
         minutes: Training time, validations included.
         best: Best development score (higher is better), or None.
         num_stale: Validations since then.
@@ -82,6 +83,7 @@ class Progress:
 
     step: int = 0
     epoch: int = 0
+    pool: int = 0
     batch: int = 0
     minutes: float = 0.0
     best: float | None = None
@@ -154,7 +156,7 @@ class TrainStep:
             target tokens.
         """
 
-        @tf.function(input_signature=[batch_spec], jit_compile=False)
+        @tf.function(input_signature=[batch_spec], jit_compile=False, autograph=False)
         def step(batch):
             total, num_tokens = self.strategy.run(self._replica_step, args=(batch,))
             add_up = tf.distribute.ReduceOp.SUM
@@ -202,7 +204,7 @@ class TrainStep:
         decay = min(self.config.averaging, (1 + step) / (10 + step))
         self._update_averages(tf.constant(decay**_AVERAGING_INTERVAL))
 
-    @tf.function(jit_compile=False)
+    @tf.function(jit_compile=False, autograph=False)
     def _update_averages(self, decay):
         for average, weight in zip(
             self.averages, self.model.trainable_variables, strict=True
@@ -300,6 +302,7 @@ class Validator:
             ),
             input_signature=[Batch(ids, ids, ids)],
             jit_compile=False,
+            autograph=False,
         )
 
     def scores(self) -> dict[str, Any]:
@@ -441,10 +444,8 @@ class Trainer:
             batch_spec = dataset.element_spec[1]
             self._step_function = self.train_step.compile(batch_spec)
         is_epoch_over = False
-        for done, batch in dataset:
-            # A replica that is left without a batch has done nothing.
-            done = max(map(float, self.strategy.experimental_local_results(done)))
-            self._run_step(epoch + done, batch)
+        for place, batch in dataset:
+            self._run_step(epoch, self._last_place(place), batch)
             every = self.config.validate_every
             if every and self.progress.step % every == 0:
                 self._validate()
@@ -455,7 +456,8 @@ class Trainer:
         if self.stop.signal:
             return  # what is due now is done when the run goes on
         if is_epoch_over:
-            self.progress.epoch, self.progress.batch = epoch + 1, 0
+            self.progress.epoch = epoch + 1
+            self.progress.pool = self.progress.batch = 0
         # A run that ends by itself ends with a validation of its last weights.
         is_due = (is_epoch_over and not self.config.validate_every) or self._is_over()
         if is_due and self.progress.validated != self.progress.step:
@@ -465,17 +467,28 @@ class Trainer:
         """The rest of the epoch's batches, distributed over the replicas."""
 
         def make(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            dataset = make_dataset(self.plan, epoch, self.progress.batch)
+            start = Place(self.progress.pool, self.progress.batch)
+            dataset = make_dataset(self.plan, epoch, start)
             return dataset.shard(context.num_input_pipelines, context.input_pipeline_id)
 
         # The host needs the token ids, too: their number, their padding.
         options = tf.distribute.InputOptions(experimental_fetch_to_device=False)
         return self.strategy.distribute_datasets_from_function(make, options)
 
-    def _run_step(self, epochs_done: float, batch) -> None:
+    def _last_place(self, place: Place) -> Place:
+        """Returns the last of the places of the replicas' batches.
+
+        A replica that is left without a batch has a place of zeros.
+        """
+        parts = map(self.strategy.experimental_local_results, place)
+        places = zip(*([part.numpy().item() for part in p] for p in parts), strict=True)
+        return max(Place(*place) for place in places)
+
+    def _run_step(self, epoch: int, place: Place, batch) -> None:
         progress = self.progress
         progress.step += 1
-        progress.batch += self.strategy.num_replicas_in_sync
+        progress.pool, progress.batch, fraction = place
+        epochs_done = epoch + fraction
         done = self._done(epochs_done)
         rate = learning_rate(self.config, progress.step, done)
         self.train_step.optimizer.learning_rate.assign(rate)
