@@ -3,9 +3,15 @@
     uv run python -m benchmarks.gru_layer --threads 1 --units 256 512
 
 All layers get the same weights and inputs, must give the same outputs before they are
-timed, and take turns in one process. With one thread the clock counts this process'
-own processor time, so that other programs disturb less; with more it is the wall clock,
-and the machine must be idle.
+timed, and take turns. With one thread the clock counts this process' own processor
+time, so that other programs disturb less; with more it is the wall clock, and the
+machine must be idle.
+
+TensorFlow's threads can be divided in two ways: many for one operation after the other,
+which is best for `keras.layers.GRU`, and one for each of many operations side by side,
+which is best for our layer and is what `translator train` does. So with more than one
+thread our layer runs in a process of its own (its time holds the messages to and fro,
+some 0.1 ms).
 
 - `mask`: rows of mixed lengths, from half of the steps to all. PyTorch's way is
   `pack_padded_sequence`, which is part of its time, as unpacking is.
@@ -24,8 +30,10 @@ import argparse
 import importlib.util
 import itertools
 import os
+import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -43,7 +51,7 @@ from benchmarks.measuring import (
     time_calls,
 )
 from benchmarks.products import LARGE, tensorflow_product
-from benchmarks.turns import keep_to_cores
+from benchmarks.turns import Channel, Worker, keep_to_cores, pin_threads
 from translator.layers.encoder import BidirectionalEncoder
 from translator.layers.gru import GRU
 
@@ -95,6 +103,8 @@ class Case:
 
 def main():
     args = parse_arguments()
+    if args.worker:
+        answer_requests(Channel())
     clock = time.process_time if args.threads == 1 else time.perf_counter
     print_header(
         "GRU layer, float32",
@@ -110,9 +120,10 @@ def main():
         torch_gru.set_threads(args.threads)
     else:
         missing_peer("PyTorch", "Add it with: uv sync --group bench")
+    worker = start_worker(args.threads) if args.threads > 1 else None
     rows = []
     for case in cases(args):
-        rows += measure(case, args.rounds, clock)
+        rows += measure(case, args.rounds, clock, worker)
         print(f"measured: {case}", flush=True)
     print("\n" + format_table(rows))
 
@@ -124,6 +135,7 @@ def parse_arguments():
     parser.add_argument("--units", type=int, nargs="+", default=[256, 512])
     parser.add_argument("--steps", type=int, nargs="+", default=[20, 50])
     parser.add_argument("--rounds", type=int, default=9, help="at least 5")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -136,13 +148,12 @@ def cases(args):
         yield Case(*sizes, True, True, is_bidirectional=True, threads=args.threads)
 
 
-def measure(case, rounds, clock):
+def measure(case, rounds, clock, worker):
     """Returns a table row of the forward pass and one with the gradients."""
-    inputs = np.random.default_rng(1).normal(
-        size=(case.batch_size, case.steps, case.units)
-    )
-    layers = make_layers(case, inputs.astype(np.float32))
+    layers = make_layers(case)
     check_equal(case, layers)
+    if worker:
+        layers["ours"] = LayerOfWorker(worker, case)
     product = tensorflow_product(LARGE, None)
     rows = []
     for kind, passes in (("forward", 1), ("gradients", 3)):
@@ -181,8 +192,11 @@ def table_row(case, kind, seconds, share):
     }
 
 
-def make_layers(case, inputs):
+def make_layers(case):
     """Name -> layer with `forward` and `gradients`, all of the same weights."""
+    keras.utils.set_random_seed(3)  # the same weights in every process
+    shape = case.batch_size, case.steps, case.units
+    inputs = np.random.default_rng(1).normal(size=shape).astype(np.float32)
     options = {"reset_after": case.reset_after}
     if case.is_bidirectional:
         ours = BidirectionalEncoder(case.units, **options)
@@ -219,14 +233,14 @@ def is_kernel(array):
 def check_equal(case, layers):
     """Raises an error unless all layers give the same outputs at real positions."""
     is_real = np.arange(case.steps) < case.lengths[:, None]  # (B, T)
-    expected = layers["ours"].forward()[is_real]
+    expected = layers["keras"].forward()[is_real]
     for name, layer in layers.items():
         if name == "torch" and not case.reset_after:
             continue  # the other convention
         difference = np.abs(layer.forward()[is_real] - expected).max()
         if not difference < _TOLERANCE:
             raise ArithmeticError(
-                f"{name} differs from ours by {difference:.1e} in {case}."
+                f"{name} differs from Keras' by {difference:.1e} in {case}."
             )
 
 
@@ -266,6 +280,44 @@ class TensorFlowLayer:
             outputs = self._run()
             loss = tf.reduce_sum(outputs * outputs)
         return tape.gradient(loss, [self.inputs, *weights])
+
+
+class LayerOfWorker:
+    """Our layer in another process, with one thread an operation.
+
+    Args:
+        worker: The process.
+        case: Sizes and mask.
+    """
+
+    def __init__(self, worker, case):
+        self._turn = partial(worker.turn, case=asdict(case))
+
+    def forward(self):
+        self._turn(kind="forward")
+
+    def gradients(self):
+        self._turn(kind="gradients")
+
+
+def start_worker(threads):
+    """Starts the process of our layer: as many operations at a time as `threads`."""
+    command = [sys.executable, "-m", "benchmarks.gru_layer", "--worker"]
+    return Worker("ours", command, threads, {"TF_NUM_INTRAOP_THREADS": "1"})
+
+
+def answer_requests(channel):
+    """Runs our layer when it is asked to, as the worker of `start_worker`."""
+    pin_threads()
+    channel.answer()
+    made_for = layer = None
+    while True:
+        request = channel.request()
+        case = Case(**request["case"])
+        if case != made_for:
+            made_for, layer = case, make_layers(case)["ours"]
+        getattr(layer, request["kind"])()
+        channel.answer()
 
 
 if __name__ == "__main__":

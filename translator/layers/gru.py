@@ -490,11 +490,10 @@ class _Loop:
     """Runs a GRU over projected inputs, with a gradient of our own.
 
     Automatic differentiation adds up the gradient of the recurrent kernel in the
-    backward loop, one small product a step, and applies the chain rule to the gates in
-    some twenty small operations. Here all of that is done outside the loop, for all
-    steps at once: before it the derivatives of the gates, so that a step multiplies the
-    gradient of the state by them and by the kernel, and no more; after it the gradients
-    of the kernel, as one large product.
+    backward loop, one small product a step, and computes the gates once more. Here the
+    gates are kept, a step carries the gradient of the state back and no more, and the
+    gradients of the kernel and the bias are made after the loop, for all steps at once:
+    the kernel's as one large product.
 
     A masked step is one whose update gate is 1: the state stays, and all derivatives
     are zero, so that the backward loop needs no mask.
