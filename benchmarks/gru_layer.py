@@ -10,8 +10,8 @@ machine must be idle.
 TensorFlow's threads can be divided in two ways: many for one operation after the other,
 which is best for `keras.layers.GRU`, and one for each of many operations side by side,
 which is best for our layer and is what `translator train` does. So with more than one
-thread our layer runs in a process of its own (its time holds the messages to and fro,
-some 0.1 ms).
+thread our layer runs in a process of its own (its time holds a message to and fro for
+each ten calls).
 
 - `mask`: rows of mixed lengths, from half of the steps to all. PyTorch's way is
   `pack_padded_sequence`, which is part of its time, as unpacking is.
@@ -60,6 +60,8 @@ if HAS_TORCH:
     from benchmarks import torch_gru
 
 _TOLERANCE = 1e-4
+# Calls of a layer that are timed together.
+REPETITIONS = 10
 
 
 @dataclass(frozen=True)
@@ -152,13 +154,16 @@ def measure(case, rounds, clock, worker):
     """Returns a table row of the forward pass and one with the gradients."""
     layers = make_layers(case)
     check_equal(case, layers)
-    if worker:
-        layers["ours"] = LayerOfWorker(worker, case)
     product = tensorflow_product(LARGE, None)
     rows = []
     for kind, passes in (("forward", 1), ("gradients", 3)):
         calls = {name: getattr(layer, kind) for name, layer in layers.items()}
-        seconds = time_calls(calls | {"product": product}, rounds, clock)
+        calls = {name: partial(repeat, call) for name, call in calls.items()}
+        if worker:
+            calls["ours"] = partial(worker.turn, case=asdict(case), kind=kind)
+        calls["product"] = partial(repeat, product)
+        seconds = time_calls(calls, rounds, clock, repetitions=1)
+        seconds = {name: value / REPETITIONS for name, value in seconds.items()}
         limit = 2 * np.prod(LARGE, dtype=float) / seconds.pop("product")
         share = passes * case.operations / seconds["ours"] / limit
         rows.append(table_row(case, kind, seconds, share))
@@ -282,22 +287,9 @@ class TensorFlowLayer:
         return tape.gradient(loss, [self.inputs, *weights])
 
 
-class LayerOfWorker:
-    """Our layer in another process, with one thread an operation.
-
-    Args:
-        worker: The process.
-        case: Sizes and mask.
-    """
-
-    def __init__(self, worker, case):
-        self._turn = partial(worker.turn, case=asdict(case))
-
-    def forward(self):
-        self._turn(kind="forward")
-
-    def gradients(self):
-        self._turn(kind="gradients")
+def repeat(call):
+    for _ in range(REPETITIONS):
+        call()
 
 
 def start_worker(threads):
@@ -316,7 +308,7 @@ def answer_requests(channel):
         case = Case(**request["case"])
         if case != made_for:
             made_for, layer = case, make_layers(case)["ours"]
-        getattr(layer, request["kind"])()
+        repeat(getattr(layer, request["kind"]))
         channel.answer()
 
 

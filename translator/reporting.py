@@ -2,7 +2,9 @@
 
 import json
 import logging
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -43,27 +45,39 @@ class RunLog:
             temporary.write_text("".join(map(_line, self.records)), "utf-8")
         self._file = path.open("a", encoding="utf-8")
         self._summary = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
+        # Training does not wait for the disk: seconds, where others write much to it.
+        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._writes: deque[Future] = deque()
 
     def write(self, kind: str, step: int, **values: Any) -> None:
         """Adds a record; `kind` is `train` or `validation`."""
         record = {"kind": kind, "step": step, **values}
         self.records.append(record)
-        self._file.write(_line(record))
-        self._file.flush()
-        with self._summary.as_default(step):
-            for name, value in values.items():
-                if isinstance(value, int | float):
-                    value = tf.constant(value, tf.float32)
-                    tf.summary.write(f"{kind}/{name}", value, metadata=_SCALAR)
-        self._summary.flush()
+        self._writes.append(self._writer.submit(self._write, record))
+        while self._writes and self._writes[0].done():
+            self._writes.popleft().result()  # raises the error of a write that failed
 
     def draw(self) -> None:
         """Draws the curves of all records so far."""
         save_figure(curves_figure(self.records), self.run_dir / CURVES_NAME)
 
     def close(self) -> None:
+        self._writer.shutdown()
         self._file.close()
         self._summary.close()
+        for write in self._writes:
+            write.result()
+
+    def _write(self, record: dict[str, Any]) -> None:
+        self._file.write(_line(record))
+        self._file.flush()
+        kind = record["kind"]
+        with self._summary.as_default(record["step"]):
+            for name, value in record.items():
+                if isinstance(value, int | float) and name != "step":
+                    value = tf.constant(value, tf.float32)
+                    tf.summary.write(f"{kind}/{name}", value, metadata=_SCALAR)
+        self._summary.flush()
 
 
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
