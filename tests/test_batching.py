@@ -300,6 +300,12 @@ def test_dataset_gives_the_batches_of_the_plan(tmp_path):
     np.testing.assert_allclose([b[0] for b in found], [b[0] for b in expected])
 
 
+def test_the_dataset_has_no_thread_that_tunes_it():
+    """Catches: an epoch's end that waits some seconds for that thread to wake up."""
+    dataset = make_dataset(make_plan(random_pairs(10)), epoch=0)
+    assert dataset.options().autotune.enabled is False
+
+
 def test_the_largest_seed():
     """Catches: a seed that the options allow and a 32-bit integer does not hold."""
     pairs = random_pairs(30)

@@ -199,4 +199,7 @@ def make_dataset(plan: BatchPlan, epoch: int, start: Place = _START) -> tf.data.
         lambda: plan.batches(epoch, start),
         output_signature=(place, Batch(ids, ids, ids)),
     )
-    return dataset.prefetch(16)
+    options = tf.data.Options()
+    # There is nothing to tune, and an iterator's end waits for the thread that tunes.
+    options.autotune.enabled = False
+    return dataset.prefetch(16).with_options(options)
