@@ -186,17 +186,29 @@ class Tokenizer:
             num_candidates: Most probable segmentations of a word to choose from.
             smoothness: 0 chooses any of them alike, a large value the best one.
         """
-        batch = self.encode_batch(texts)
-        for row in np.flatnonzero(rng.random(len(texts)) < share):
-            words = normalize_text(texts[row]).split(" ")
-            ids = batch[row] = []
-            for word, draw in zip(words, rng.random(len(words)).tolist(), strict=True):
-                candidates, cumulative = self._segmentations(
-                    word, num_candidates, smoothness
-                )
-                ids += candidates[bisect(cumulative, draw)]
-            ids.append(EOS_ID)
-        return batch
+        is_drawn = rng.random(len(texts)) < share
+        best = iter(
+            self.encode_batch([texts[row] for row in np.flatnonzero(~is_drawn)])
+        )
+        return [
+            self._sample(text, rng, num_candidates, smoothness) if drawn else next(best)
+            for text, drawn in zip(texts, is_drawn, strict=True)
+        ]
+
+    def _sample(
+        self,
+        text: str,
+        rng: np.random.Generator,
+        num_candidates: int,
+        smoothness: float,
+    ) -> list[int]:
+        """Draws a segmentation of each of the text's words."""
+        words = normalize_text(text).split(" ")
+        ids: list[int] = []
+        for word, draw in zip(words, rng.random(len(words)).tolist(), strict=True):
+            candidates, ends = self._segmentations(word, num_candidates, smoothness)
+            ids += candidates[bisect(ends, draw)]
+        return [*ids, EOS_ID]
 
     def _find_segmentations(
         self, word: str, num_candidates: int, smoothness: float
