@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID
-from translator.translations import check_beam_size
 
 _NEVER = float("-inf")
 # Logits in a block of `_top_k`; 16 to 64 are equally fast for vocabularies near 6,000.
@@ -145,7 +144,11 @@ def beam_search(
     Raises:
         ValueError: A beam without a place.
     """
-    check_beam_size(beam_size)
+    if beam_size < 1:
+        raise ValueError(
+            f"beam_size must be at least 1. Received: beam_size={beam_size}. "
+            "Use 1 for greedy search."
+        )
     beam, done, history = _start(state, memory, max_lengths, beam_size)
 
     def is_going(position, beam, *_):

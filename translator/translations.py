@@ -352,15 +352,6 @@ class SubwordTranslator(TextTranslator):
         )
 
 
-def check_beam_size(beam_size: int) -> None:
-    """Raises a `ValueError` for a beam without a place."""
-    if beam_size < 1:
-        raise ValueError(
-            f"beam_size must be at least 1. Received: beam_size={beam_size}. "
-            "Use 1 for greedy search."
-        )
-
-
 def _check_texts(texts: Sequence[str]) -> None:
     if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
         raise TypeError(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID
-from translator.translations import HypothesisArrays, check_beam_size
+from translator.translations import HypothesisArrays
 
 
 class Rows(NamedTuple):
@@ -86,7 +86,11 @@ def beam_search(
     Raises:
         ValueError: A beam without a place.
     """
-    check_beam_size(beam_size)
+    if beam_size < 1:
+        raise ValueError(
+            f"beam_size must be at least 1. Received: beam_size={beam_size}. "
+            "Use 1 for greedy search."
+        )
     batch_size = len(max_lengths)
     sentences = np.arange(batch_size)
     rows = Rows(np.full(batch_size, BOS_ID), sentences, sentences)
