@@ -28,7 +28,9 @@ NETWORKS = {
     "classic": {"wiring": "classic", "attention": "additive"},
     "normalised": {"layer_normalization": True, "recurrent_dropout": 0.1},
     "reset_before": {"reset_after": False, "attention": "general"},
+    "two_passes": {"word_dropout": 0.1},
 }
+TRAINING = {"two_passes": {"r_drop": 3.0}}
 IDS = tf.TensorSpec([None, None], tf.int32)
 BATCH = Batch(IDS, IDS, IDS)
 
@@ -44,8 +46,9 @@ def functions(network, mixed_precision="none", has_gpu=False):
     set_precision(mixed_precision)
     try:
         model = build_model(ModelConfig(**(SMALL | NETWORKS[network])), V)
-        step = TrainStep(model, TrainingConfig(), tf.distribute.get_strategy())
-        loss = tf.function(lambda batch: batch_loss(model, Batch(*batch), 0.0, False))
+        config = TrainingConfig(**TRAINING.get(network, {}))
+        step = TrainStep(model, config, tf.distribute.get_strategy())
+        loss = tf.function(lambda batch: batch_loss(model, Batch(*batch)))
         search = tf.function(
             lambda ids: search_translations(model, ids, SearchConfig(beam_size=3))
         )
@@ -133,21 +136,26 @@ def waits(found, bodies):
     return [edge for body in bodies for edge in found.copies(body) if edge.waits]
 
 
+both_networks = pytest.mark.parametrize("network", ["parallel", "two_passes"])
+
+
+@both_networks
 @pytest.mark.parametrize("has_gpu", [False, True], ids=["loops", "cudnn"])
-def test_no_wait_in_the_loops_of_a_step(has_gpu):
+def test_no_wait_in_the_loops_of_a_step(network, has_gpu):
     """Catches: a number of the host's that the GPU computes, each time step again."""
-    found = placement("step", "parallel", "none", has_gpu)
+    found = placement("step", network, "none", has_gpu)
     assert not [(edge.name, str(edge)) for edge in waits(found, found.loops())]
     if not has_gpu:
         assert len(found.loops()) >= 2 * 12  # body and condition, forward and back
 
 
+@both_networks
 @pytest.mark.parametrize("has_gpu", [False, True], ids=["loops", "cudnn"])
-def test_no_wait_in_a_step(has_gpu):
+def test_no_wait_in_a_step(network, has_gpu):
     """Catches: sizes multiplied on the GPU, seeds counted there, lengths summed there,
     a tensor whose shape is asked for on the CPU.
     """
-    found = placement("step", "parallel", "none", has_gpu)
+    found = placement("step", network, "none", has_gpu)
     edges = waits(found, set(found.bodies) - found.loops())
     # A constant of TensorFlow's own, placed with the rest.
     edges = [edge for edge in edges if edge.name != "TensorListConcatV2"]

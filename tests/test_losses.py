@@ -5,7 +5,11 @@ import pytest
 import tensorflow as tf
 
 from translator import losses
-from translator.losses import masked_cross_entropy, smoothed_cross_entropy
+from translator.losses import (
+    masked_cross_entropy,
+    smoothed_cross_entropy,
+    symmetric_divergence,
+)
 
 B, T, V = 2, 3, 3
 IDS = np.array([[2, 0, 1], [1, 2, 0]], np.int32)
@@ -25,7 +29,7 @@ def smoothed_one_hot(ids, num_classes, smoothing):
     return (1 - smoothing) * np.eye(num_classes)[ids] + smoothing / num_classes
 
 
-def identity_loss(logits, ids, mask, smoothing=0.0):
+def identity_loss(logits, ids, mask, smoothing=0.0, r_drop=0.0):
     """The loss of logits, by an output layer that changes nothing."""
     num_classes = np.shape(logits)[-1]
     kernel = tf.eye(num_classes, dtype=logits.dtype)
@@ -37,6 +41,7 @@ def identity_loss(logits, ids, mask, smoothing=0.0):
         tf.constant(ids),
         tf.constant(mask),
         smoothing,
+        r_drop,
     )
 
 
@@ -168,3 +173,65 @@ def test_wrong_shapes_are_refused():
     """Catches: a mask of the source given for the target, broadcast in silence."""
     with pytest.raises(ValueError):
         identity_loss(random_logits(7), IDS, MASK[:, :1])
+
+
+def test_divergence_equals_its_definition():
+    """Catches: one direction for both, a lost factor, rows of one token mixed up."""
+    logits = random_logits(5, (4, 2, V))
+    p, q = np.moveaxis(softmax(logits), 1, 0)
+    expected = (p * np.log(p / q) + q * np.log(q / p)).sum(axis=-1)
+    divergence, _ = symmetric_divergence(tf.constant(logits))
+    np.testing.assert_allclose(divergence, expected, rtol=1e-4)
+
+
+def test_gradient_of_the_divergence_is_that_of_its_formula():
+    """Catches: p for q in one half of the closed form."""
+    logits = tf.constant(random_logits(6, (4, 2, V)))
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        log_p, log_q = tf.unstack(tf.nn.log_softmax(logits), axis=1)
+        total = tf.reduce_sum((tf.exp(log_p) - tf.exp(log_q)) * (log_p - log_q))
+    expected = tape.gradient(total, logits)
+    _, gradient = symmetric_divergence(logits)
+    np.testing.assert_allclose(gradient, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("block_size", [V, 10_000])
+def test_r_drop_is_the_mean_loss_and_the_weighted_divergence(monkeypatch, block_size):
+    """Catches: passes of other tokens paired, the count of both passes, blocks."""
+    monkeypatch.setattr(losses, "_BLOCK_SIZE", block_size)
+    one, two = random_logits(7), random_logits(8)
+    smoothing, weight = 0.1, 3.0
+    pairs = np.stack([one[MASK], two[MASK]], axis=1)
+    divergence, _ = symmetric_divergence(tf.constant(pairs))
+    expected = sum(
+        identity_loss(logits, IDS, MASK, smoothing).total / 2 for logits in (one, two)
+    )
+    expected += weight / 4 * tf.reduce_sum(divergence)
+    logits = tf.constant(np.concatenate([one, two]))
+    loss = identity_loss(logits, IDS, MASK, smoothing, weight)
+    np.testing.assert_allclose(loss.total, expected, rtol=1e-5)
+    assert loss.num_tokens == 4
+
+
+def test_equal_passes_with_r_drop_are_one_pass():
+    """Catches: a loss or a gradient of another scale than without R-Drop."""
+    logits = random_logits(9)
+    gradients = []
+    for copies, weight in ((1, 0.0), (2, 5.0)):
+        kernel = tf.eye(V)
+        with tf.GradientTape() as tape:
+            tape.watch(kernel)
+            loss = masked_cross_entropy(
+                tf.constant(np.concatenate([logits] * copies)),
+                kernel,
+                tf.zeros(V),
+                tf.constant(IDS),
+                tf.constant(MASK),
+                0.1,
+                weight,
+            ).total
+        gradients.append((loss, tape.gradient(loss, kernel)))
+    (loss, gradient), (other_loss, other_gradient) = gradients
+    np.testing.assert_allclose(loss, other_loss, rtol=1e-5)
+    np.testing.assert_allclose(gradient, other_gradient, atol=1e-5)

@@ -153,6 +153,21 @@ def test_the_update_is_the_clipped_mean_gradient(eagerly, monkeypatch, clip_norm
         np.testing.assert_allclose(old - new, scale * gradient, atol=1e-6, rtol=1e-3)
 
 
+def test_r_drop_sees_each_batch_twice_under_other_masks(eagerly):
+    """Catches: the same mask for both passes (no divergence), halves that are other
+    sentences (a large one without dropout), tokens counted twice.
+    """
+    batch, losses = random_batch(), {}
+    for dropout in (0.0, 0.5):
+        model = make_model(dropout=dropout)
+        for r_drop in (0.0, 1.0, 1001.0):
+            loss = batch_loss(model, batch, 0.1, r_drop, training=True)
+            losses[dropout, r_drop] = float(loss.total)
+            assert loss.num_tokens == np.count_nonzero(batch.target_output_ids)
+    np.testing.assert_allclose(losses[0.0, 0.0], losses[0.0, 1001.0], rtol=1e-4)
+    assert losses[0.5, 1001.0] > losses[0.5, 1.0] + 10
+
+
 @pytest.mark.parametrize("num_parts", [2, 5], ids=["two", "more_than_rows"])
 def test_parts_make_the_update_of_the_whole(eagerly, monkeypatch, num_parts):
     """Catches: a row lost or counted twice at a cut, a mean of the parts' means, a part

@@ -118,6 +118,13 @@ class ModelConfig(_Options):
     dropout: float = Field(
         0.15, ge=0, lt=1, description="Fraction dropped between layers."
     )
+    word_dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Fraction of the tokens, on both sides, whose whole embedding is "
+        "dropped (Gal and Ghahramani 2016).",
+    )
     recurrent_dropout: float = Field(
         0.0,
         ge=0,
@@ -173,6 +180,12 @@ class TrainingConfig(_Options):
     )
     label_smoothing: float = Field(
         0.1, ge=0, lt=1, description="Probability spread over all subwords."
+    )
+    r_drop: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of the divergence between two passes over each batch with "
+        "other dropout masks (R-Drop, Liang et al. 2021). Any but 0 doubles the work.",
     )
     averaging: float = Field(
         0.999,

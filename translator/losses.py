@@ -27,7 +27,7 @@ class LossSum(NamedTuple):
 
 
 def masked_cross_entropy(
-    features, kernel, bias, target_ids, target_mask, label_smoothing=0.0
+    features, kernel, bias, target_ids, target_mask, label_smoothing=0.0, r_drop=0.0
 ):
     """Sums the cross-entropy of an output layer's predictions over real tokens.
 
@@ -42,11 +42,19 @@ def masked_cross_entropy(
     logits are never in memory as a whole: a block of tokens at a time goes through
     the layer, the loss and the gradients of both. The gradient can be taken once.
 
-    Source: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7.
+    With `r_drop` a, the features are of two passes over the same batch, with other
+    dropout masks, and the predictions p and q of the two shall agree. A token's loss is
+    then the mean of its two losses, and
+
+        a / 4 * (KL(p, q) + KL(q, p))
+
+    Source: Szegedy et al. 2016, "Rethinking the Inception Architecture", section 7;
+    Liang et al. 2021, "R-Drop", equation 4, halved.
 
     Args:
         features: float, shape `(batch_size, target_length, embedding_dim)`: what the
-            decoder returns.
+            decoder returns. With `r_drop`, `2 * batch_size` rows: the first pass, then
+            the second.
         kernel: W, float, shape `(vocabulary_size, embedding_dim)`.
         bias: b, float, shape `(vocabulary_size,)`.
         target_ids: int32, shape `(batch_size, target_length)`, each in
@@ -54,13 +62,15 @@ def masked_cross_entropy(
         target_mask: bool, same shape, `True` = real token. Padding adds nothing to
             the sum and nothing to the count.
         label_smoothing: e, the probability spread over all subwords.
+        r_drop: a, how much the two passes' agreement weighs; 0 for one pass.
 
     Returns:
         `LossSum`, float32.
     """
+    num_passes = 2 if r_drop else 1
     tf.debugging.assert_shapes(
         [
-            (features, "BTE"),
+            (features, "RTE"),
             (kernel, "VE"),
             (bias, "V"),
             (target_ids, "BT"),
@@ -70,12 +80,18 @@ def masked_cross_entropy(
     # On the CPU, where token ids are: how many are real decides what a GPU has to do.
     with tf.device("CPU:0"):
         places = tf.where(tf.reshape(target_mask, [-1]))[:, 0]  # (N,)
+        num_tokens = tf.size(places)
+        # The passes of a token beside each other: (N * passes,).
+        passes = tf.range(num_passes, dtype=places.dtype)
+        passes *= tf.size(target_ids, places.dtype)
         token_ids = tf.gather(tf.reshape(target_ids, [-1]), places)
+        token_ids = tf.repeat(token_ids, num_passes)
+        places = tf.reshape(places[:, None] + passes, [-1])
 
     @tf.custom_gradient
     def run(features, kernel, bias):
         total, gradients = _sum_over_blocks(
-            features, kernel, bias, token_ids, label_smoothing
+            features, kernel, bias, token_ids, label_smoothing, r_drop
         )
 
         def scale(d_total):  # in float32: the scale of a float16 loss is large
@@ -92,7 +108,7 @@ def masked_cross_entropy(
         tf.convert_to_tensor(kernel),
         tf.convert_to_tensor(bias),
     )
-    return LossSum(total, tf.cast(tf.size(token_ids), total.dtype))
+    return LossSum(total, tf.cast(num_tokens, total.dtype))
 
 
 def smoothed_cross_entropy(logits, target_ids, label_smoothing=0.0):
@@ -128,23 +144,56 @@ def smoothed_cross_entropy(logits, target_ids, label_smoothing=0.0):
     return loss, d_logits
 
 
-def _sum_over_blocks(features, kernel, bias, token_ids, label_smoothing):
+def symmetric_divergence(logits):
+    """KL(p, q) + KL(q, p) of pairs of predictions, and its gradient by the logits.
+
+        d = log p - log q
+        loss = sum over v of (p - q) d
+        gradient by the logits of p: p (d - KL(p, q)) + p - q; of q likewise
+
+    Args:
+        logits: float32, shape `(num_tokens, 2, vocabulary_size)`: of p, of q.
+
+    Returns:
+        float32 of shape `(num_tokens,)`, in nats, and of the shape of the logits.
+    """
+    log_probs = tf.nn.log_softmax(logits)
+    probs = tf.exp(log_probs)
+    difference = log_probs - log_probs[:, ::-1]  # d, -d
+    divergence = tf.reduce_sum(probs * difference, axis=-1, keepdims=True)  # (N, 2, 1)
+    d_logits = probs * (difference - divergence) + probs - probs[:, ::-1]
+    return tf.reduce_sum(divergence, axis=[1, 2]), d_logits
+
+
+def _sum_over_blocks(features, kernel, bias, token_ids, label_smoothing, r_drop):
     """Returns the summed loss, and its gradients by features, kernel and bias.
 
     Args:
-        features: float, shape `(num_tokens, embedding_dim)`.
+        features: float, shape `(num_rows, embedding_dim)`: a row a token, or two beside
+            each other with `r_drop`.
     """
-    num_tokens = tf.size(token_ids)
-    num_blocks = 1 + num_tokens // max(1, _BLOCK_SIZE // kernel.shape[0])
+    num_passes = 2 if r_drop else 1
+    num_tokens = tf.size(token_ids) // num_passes
+    num_blocks = 1 + tf.size(token_ids) // max(1, _BLOCK_SIZE // kernel.shape[0])
     output_kernel = tf.cast(kernel, features.dtype)
 
+    def loss_of_passes(logits, ids):
+        loss, d_logits = smoothed_cross_entropy(logits, ids, label_smoothing)
+        if not r_drop:
+            return tf.reduce_sum(loss), d_logits
+        pairs = tf.reshape(logits, [-1, 2, logits.shape[-1]])
+        divergence, d_pairs = symmetric_divergence(pairs)
+        loss = tf.reduce_sum(loss) / 2 + r_drop / 4 * tf.reduce_sum(divergence)
+        d_pairs = tf.reshape(d_pairs, tf.shape(logits))
+        return loss, d_logits / 2 + r_drop / 4 * d_pairs
+
     def add_block(index, total, d_features, d_kernel, d_bias):
-        start = num_tokens * index // num_blocks
-        stop = num_tokens * (index + 1) // num_blocks
+        start = num_passes * (num_tokens * index // num_blocks)
+        stop = num_passes * (num_tokens * (index + 1) // num_blocks)
         block = features[start:stop]  # (N, E)
         logits = tf.matmul(block, output_kernel, transpose_b=True)  # (N, V)
-        loss, d_logits = smoothed_cross_entropy(
-            tf.cast(logits, tf.float32) + bias, token_ids[start:stop], label_smoothing
+        loss, d_logits = loss_of_passes(
+            tf.cast(logits, tf.float32) + bias, token_ids[start:stop]
         )
         d_bias += tf.reduce_sum(d_logits, axis=0)
         d_logits = tf.cast(d_logits, features.dtype)
@@ -152,7 +201,7 @@ def _sum_over_blocks(features, kernel, bias, token_ids, label_smoothing):
         d_kernel += tf.cast(
             tf.matmul(d_logits, block, transpose_a=True), d_kernel.dtype
         )
-        return index + 1, total + tf.reduce_sum(loss), d_features, d_kernel, d_bias
+        return index + 1, total + loss, d_features, d_kernel, d_bias
 
     blocks = tf.TensorArray(
         features.dtype,

@@ -189,7 +189,11 @@ class TrainStep:
         """Returns a batch's `LossSum`, and the gradients of its scaled total, dense."""
         with tf.GradientTape() as tape:
             loss = batch_loss(
-                self.model, batch, self.config.label_smoothing, training=True
+                self.model,
+                batch,
+                self.config.label_smoothing,
+                self.config.r_drop,
+                training=True,
             )
             total = loss.total * loss_scale(self.optimizer)
         variables = [v.value for v in self.model.trainable_variables]
@@ -225,13 +229,21 @@ class TrainStep:
             _assign(self.model.trainable_variables, weights)
 
 
-def batch_loss(model: Seq2Seq, batch: Batch, label_smoothing: float, training: bool):
-    """Returns the `LossSum` of a batch."""
+def batch_loss(
+    model: Seq2Seq,
+    batch: Batch,
+    label_smoothing: float = 0.0,
+    r_drop: float = 0.0,
+    training: bool = False,
+):
+    """Returns the `LossSum` of a batch; with `r_drop`, of two passes over it."""
+    source_ids, target_input_ids = batch.source_ids, batch.target_input_ids
+    if r_drop:
+        with tf.device("CPU:0"):  # where token ids come from
+            source_ids = tf.tile(source_ids, [2, 1])
+            target_input_ids = tf.tile(target_input_ids, [2, 1])
     output = model(
-        batch.source_ids,
-        batch.source_ids != PAD_ID,
-        batch.target_input_ids,
-        training=training,
+        source_ids, source_ids != PAD_ID, target_input_ids, training=training
     )
     return masked_cross_entropy(
         output.features,
@@ -239,6 +251,7 @@ def batch_loss(model: Seq2Seq, batch: Batch, label_smoothing: float, training: b
         batch.target_output_ids,
         batch.target_output_ids != PAD_ID,
         label_smoothing,
+        r_drop,
     )
 
 
@@ -297,9 +310,7 @@ class Validator:
         self._batches = [pad_batch(*group) for group in groups]
         ids = tf.TensorSpec([None, None], tf.int32)
         self._loss = tf.function(
-            lambda batch: batch_loss(
-                translator.model, batch, label_smoothing=0.0, training=False
-            ),
+            lambda batch: batch_loss(translator.model, batch),
             input_signature=[Batch(ids, ids, ids)],
             jit_compile=False,
             autograph=False,
