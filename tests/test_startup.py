@@ -83,3 +83,27 @@ def test_the_search_for_garbage_goes_on(monkeypatch):
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+CODE_OF_HOLES = """
+from pathlib import Path
+from translator.startup import release_memory
+
+def megabytes():
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+blocks = [bytes(2000) for _ in range(50_000)]
+last = bytes(2000)  # what lies behind the holes
+before = megabytes()
+del blocks
+release_memory()
+print(before - megabytes())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc; needs glibc")
+def test_free_memory_is_given_back():
+    """Catches: holes that stay with the process."""
+    output = subprocess.check_output([sys.executable, "-c", CODE_OF_HOLES], text=True)
+    assert float(output) > 50

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from rich.console import Console
 from sacrebleu.metrics import BLEU, CHRF
@@ -47,7 +48,7 @@ from translator.model import Seq2Seq, build_model
 from translator.precision import loss_scale, set_precision, with_loss_scale
 from translator.reporting import ProgressBar, RunLog
 from translator.schedules import learning_rate
-from translator.startup import count_cores, set_threads
+from translator.startup import count_cores, release_memory, set_threads
 from translator.tokenizer import PAD_ID, Tokenizer
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ logger = logging.getLogger(__name__)
 DATA_NAME = "data"
 # Steps between two records of the loss: reading it back waits for the device.
 _RECORD_INTERVAL = 20
+# Steps between two calls of `release_memory`, each of a tenth of a second.
+_RELEASE_INTERVAL = 100
 # Steps between two updates of the moving average. Every update reads and writes all
 # weights; one in eight with the decay to the eighth power is the same average.
 _AVERAGING_INTERVAL = 8
@@ -206,9 +209,11 @@ class TrainStep:
         The decay grows with the step, so that the first weights are soon forgotten.
         """
         decay = min(self.config.averaging, (1 + step) / (10 + step))
-        self._update_averages(tf.constant(decay**_AVERAGING_INTERVAL))
+        self._update_averages(np.float32(decay**_AVERAGING_INTERVAL))
 
-    @tf.function(jit_compile=False, autograph=False)
+    @tf.function(
+        input_signature=[tf.TensorSpec([])], jit_compile=False, autograph=False
+    )
     def _update_averages(self, decay):
         for average, weight in zip(
             self.averages, self.model.trainable_variables, strict=True
@@ -502,10 +507,13 @@ class Trainer:
         epochs_done = epoch + fraction
         done = self._done(epochs_done)
         rate = learning_rate(self.config, progress.step, done)
-        self.train_step.optimizer.learning_rate.assign(rate)
+        # As an array: TensorFlow keeps a tensor for each float that it has ever seen.
+        self.train_step.optimizer.learning_rate.assign(np.float32(rate))
         self._pending.append(self._step_function(batch))
         if self.config.averaging and progress.step % _AVERAGING_INTERVAL == 0:
             self.train_step.update_averages(progress.step)
+        if progress.step % _RELEASE_INTERVAL == 0:
+            release_memory()
         if progress.step % _RECORD_INTERVAL == 0 or progress.step == 1:
             self._record(epochs_done, rate, done)
 
