@@ -8,6 +8,7 @@ from translator.cards import CARD_NAME, write_card
 from translator.checkpoints import CONFIG_NAME
 from translator.config import make_config, save_config
 from translator.reporting import CURVES_NAME, METRICS_NAME
+from translator.robustness import AlterationScores, save_robustness
 
 CORPUS = {
     "name": "tatoeba-en-es",
@@ -114,3 +115,16 @@ def test_front_matter_is_yaml(tmp_path, name, languages):
         "datasets": [name],
         "metrics": ["bleu", "chrf"],
     }
+
+
+def test_robustness_is_on_the_card_once_it_was_measured(tmp_path):
+    """Catches: an empty heading, a table of another folder, a row cut short."""
+    make_run(tmp_path)
+    assert "Robustness" not in card_of(tmp_path)
+    folder = tmp_path / "evaluation" / "dev"
+    folder.mkdir(parents=True)
+    rows = [AlterationScores("a URL", 1_200, 40.0, 38.26, 97.0)]
+    save_robustness(rows, folder)
+    card = card_of(tmp_path)
+    assert "## Robustness\n\nAltered copies of `dev`:\n\n| altered |" in card
+    assert "| a URL | 1,200 | 40.0 | 38.3 | -1.7 | 97% |" in card

@@ -8,8 +8,13 @@ from translator.checkpoints import CARD_NAME, load_run_config, replacing
 from translator.config import Config
 from translator.languages import language_name
 from translator.reporting import CURVES_NAME, read_metrics
+from translator.robustness import COLUMNS, LONGEST_ANSWER, load_robustness
 
 EVALUATION_DIR = "evaluation"
+_MEANING_OF_INTACT = (
+    "Intact: what must not be translated is there, once; the answer to a single word "
+    f"has at most {LONGEST_ANSWER} words."
+)
 
 
 def write_card(run_dir: Path) -> None:
@@ -19,6 +24,7 @@ def write_card(run_dir: Path) -> None:
         _front_matter(config, facts["corpus_info"]),
         _summary(config, facts),
         _scores(run_dir),
+        _robustness(run_dir),
         _training(run_dir, config, facts),
         _corpus(facts["corpus_info"]),
         _use(run_dir.resolve().name),
@@ -77,6 +83,19 @@ def _scores(run_dir: Path) -> str:
         "| --- | --- | --- | --- |",
     ]
     return "## Scores\n\n" + "\n".join([*header, *rows])
+
+
+def _robustness(run_dir: Path) -> str:
+    """What altered input costs, if `translator evaluate --robustness` was run."""
+    tables = []
+    for directory in sorted((run_dir / EVALUATION_DIR).glob("*")):
+        if rows := load_robustness(directory):
+            table = [COLUMNS, ["---"] * len(COLUMNS), *(row.cells() for row in rows)]
+            lines = [f"| {' | '.join(cells)} |" for cells in table]
+            tables += [f"Altered copies of `{directory.name}`:", "\n".join(lines)]
+    if not tables:
+        return ""
+    return "\n\n".join(["## Robustness", *tables, _MEANING_OF_INTACT])
 
 
 def _training(run_dir: Path, config: Config, facts: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from translator.cli.evaluate import evaluate
 from translator.config import Config, DataConfig, SearchConfig, save_config
 from translator.corpus import load_sets
 from translator.errors import UserError
+from translator.robustness import load_robustness
 
 
 class FakeTranslator:
@@ -26,6 +27,10 @@ class FakeTranslator:
         self.calls.append((list(sentences), search))
         texts = [SimpleNamespace(text=s.upper(), is_finished=True) for s in sentences]
         return [SimpleNamespace(hypotheses=[text]) for text in texts]
+
+    def translate(self, texts, search=None):
+        self.calls.append((list(texts), search))
+        return [SimpleNamespace(text=text.upper()) for text in texts]
 
 
 @pytest.fixture
@@ -136,3 +141,15 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
     """Catches: a traceback."""
     with pytest.raises(UserError, match="is not a run folder"):
         run(tmp_path)
+
+
+def test_robustness_is_measured_if_asked_for(run_dir, translator):
+    """Catches: the flag without effect, other search options than the report's."""
+    assert "altered" not in run(run_dir).stdout
+    output = run(run_dir, "--robustness", "--beam-size", 3).stdout
+    assert "altered" in output and "a typo" in output
+    assert {search.beam_size for _, search in translator.calls[-12:]} == {3}
+    [folder] = (run_dir / "evaluation").iterdir()
+    rows = {row.name: row for row in load_robustness(folder)}
+    assert rows["UPPER CASE"].altered == rows["UPPER CASE"].clean
+    assert rows["UPPER CASE"].num_texts == rows["a typo"].num_texts > 5

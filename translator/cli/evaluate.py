@@ -37,6 +37,14 @@ def evaluate(
             metavar="<path>",
         ),
     ] = None,
+    robustness: Annotated[
+        bool,
+        typer.Option(
+            "--robustness",
+            help="Translate altered copies of the sentences, too: capitals, typos, no "
+            "full stop, unseen names and numbers, emoji and more.",
+        ),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option(help="Folder for the report. Default: RUN/evaluation/NAME."),
@@ -46,7 +54,8 @@ def evaluate(
 
     Prints scores with 95% intervals and sacreBLEU's signatures, scores by length of
     the source, the worst and the best translations. Writes all translations to
-    hypotheses.txt and the rest to report.json.
+    hypotheses.txt and the rest to report.json; with --robustness, what altered input
+    costs to robustness.json.
 
     Example: translator evaluate data/models/en-es --split dev
     """
@@ -68,6 +77,8 @@ def evaluate(
     output_dir = output or run / "evaluation" / test.name
     report.save(output_dir)
     Console().print(report.render())
+    if robustness:
+        _measure_robustness(translator, test, search, output_dir)
     _update_card(run, output)
     typer.echo(f"report: {output_dir}", err=True)
 
@@ -88,6 +99,22 @@ def _read_set(
 
     config, _ = load_run_config(run)
     return read_corpus_set(config.data, split)
+
+
+def _measure_robustness(translator, test, search, output_dir: Path) -> None:
+    from rich.console import Console
+
+    from translator.robustness import (
+        measure_robustness,
+        render_robustness,
+        save_robustness,
+    )
+
+    references = [r if isinstance(r, str) else r[0] for r in test.references]
+    with Console(stderr=True).status("translating altered copies"):
+        rows = measure_robustness(translator, test.sources, references, search)
+    save_robustness(rows, output_dir)
+    Console().print(render_robustness(rows))
 
 
 def _update_card(run: Path, output: Path | None) -> None:

@@ -1,0 +1,310 @@
+"""What people type: altered copies of a set of sentences, and what they cost in BLEU.
+
+Everything is translated as a whole text, as a user would: cut into sentences, put back.
+"""
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from rich import box
+from rich.table import Table
+from sacrebleu.metrics import BLEU
+
+from translator.config import SearchConfig
+
+ROBUSTNESS_NAME = "robustness.json"
+COLUMNS = ("altered", "texts", "BLEU before", "BLEU", "difference", "intact")
+# Longest answer to a single word, in words: what is longer was made up.
+LONGEST_ANSWER = 3
+
+_FINAL_MARK = re.compile(r"\s*[.!?…]+\s*$")
+_WORD = re.compile(r"[^\W\d_]+")
+_NUMBER = re.compile(r"\b\d+\b")
+_NAME = re.compile(r"(?<=[\w,] )[A-Z][a-z]+\b")  # not at the start of a sentence
+# Of no language in particular; that none is in a corpus is not sure, but likely.
+_NAMES = ("Oyelaran", "Ksenija", "Tavita", "Brzozka", "Anneli", "Quispe", "Imanol")
+_EMOJI = ("😀", "🎉", "👍", "🚲", "❤️")
+_URLS = ("https://example.org/a/17?b=2", "www.example.com", "http://example.net/x-y")
+
+
+class TextTranslator(Protocol):
+    """What `measure_robustness` needs; see `translator.translations`."""
+
+    def translate(
+        self, texts: Sequence[str], search: SearchConfig | None = None
+    ) -> Sequence[Any]: ...
+
+
+class Altered(NamedTuple):
+    """An altered text.
+
+    Fields:
+        places: Of the sentences that it is made of, in the set.
+        source: What is typed.
+        reference: What is wanted.
+        kept: What must stand in the translation, once; "" for nothing.
+    """
+
+    places: tuple[int, ...]
+    source: str
+    reference: str
+    kept: str = ""
+
+
+@dataclass(frozen=True)
+class AlterationScores:
+    """What an alteration costs.
+
+    Attributes:
+        name: What was altered.
+        num_texts: How many texts could be.
+        clean: BLEU of the same sentences as they were, 0 to 100.
+        altered: BLEU of the altered ones.
+        intact: Percentage of the texts whose translation holds, once, what must not be
+            translated; or, of single words, is at most `LONGEST_ANSWER` words long.
+            None where neither is asked.
+
+    BLEU is None where there is no reference, for single words.
+    """
+
+    name: str
+    num_texts: int
+    clean: float | None = None
+    altered: float | None = None
+    intact: float | None = None
+
+    def cells(self) -> list[str]:
+        """Returns the numbers as they are shown, one for each of `COLUMNS`."""
+        cells = [self.name, f"{self.num_texts:,}", "", "", "", ""]
+        if self.altered is not None:
+            difference = self.altered - self.clean
+            cells[2:5] = (
+                f"{self.clean:.1f}",
+                f"{self.altered:.1f}",
+                f"{difference:+.1f}",
+            )
+        if self.intact is not None:
+            cells[5] = f"{self.intact:.0f}%"
+        return cells
+
+
+# Sentences and their references, and a source of chance, to the texts to translate.
+_Pairs = Sequence[tuple[str, str]]
+_Alter = Callable[[_Pairs, random.Random], Iterator[Altered]]
+_ALTERATIONS: dict[str, tuple[_Alter, Callable[[str], str]]] = {}
+
+
+def _alteration(name: str, compared: Callable[[str], str] = str) -> Callable:
+    """Adds a function to the alterations.
+
+    Args:
+        name: Of the row.
+        compared: What is left of a translation or a reference when they are compared:
+            nobody asks for capitals in the answer to capitals.
+    """
+
+    def add(alter: _Alter) -> _Alter:
+        _ALTERATIONS[name] = alter, compared
+        return alter
+
+    return add
+
+
+def _without_final_mark(text: str) -> str:
+    return _FINAL_MARK.sub("", text)
+
+
+@_alteration("UPPER CASE", str.lower)
+def _upper(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
+    for place, (source, reference) in enumerate(pairs):
+        yield Altered((place,), source.upper(), reference)
+
+
+@_alteration("Title Case", str.lower)
+def _title(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
+    for place, (source, reference) in enumerate(pairs):
+        words = (word[:1].upper() + word[1:] for word in source.split(" "))
+        yield Altered((place,), " ".join(words), reference)
+
+
+@_alteration("no final punctuation", _without_final_mark)
+def _unfinished(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
+    for place, (source, reference) in enumerate(pairs):
+        if _FINAL_MARK.search(source):
+            yield Altered((place,), _without_final_mark(source), reference)
+
+
+@_alteration("a typo")
+def _misspelled(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
+    """Two neighbours exchanged inside a word of at least four letters."""
+    for place, (source, reference) in enumerate(pairs):
+        cuts = [
+            cut
+            for word in _WORD.finditer(source)
+            for cut in range(word.start() + 1, word.end() - 1)
+            if len(word[0]) >= 4 and source[cut] != source[cut + 1]
+        ]
+        if cuts:
+            cut = rng.choice(cuts)
+            exchanged = source[cut + 1] + source[cut]
+            typed = source[:cut] + exchanged + source[cut + 2 :]
+            yield Altered((place,), typed, reference)
+
+
+@_alteration("spaces around", str.strip)
+def _spaced(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
+    for place, (source, reference) in enumerate(pairs):
+        yield Altered((place,), f"  {source} ", reference)
+
+
+@_alteration("two sentences")
+def _joined(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
+    for place in range(0, len(pairs) - 1, 2):
+        (first, first_reference), (second, second_reference) = pairs[place : place + 2]
+        yield Altered(
+            (place, place + 1),
+            f"{first} {second}",
+            f"{first_reference} {second_reference}",
+        )
+
+
+@_alteration("a single word")
+def _single(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
+    words = sorted({word for source, _ in pairs for word in _WORD.findall(source)})
+    for word in rng.sample(words, min(len(words), len(pairs))):
+        yield Altered((), word, "")
+
+
+@_alteration("other numbers")
+def _numbers(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
+    yield from _exchanged(pairs, _NUMBER, lambda: str(rng.randrange(1_000, 1_000_000)))
+
+
+@_alteration("unseen names")
+def _names(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
+    yield from _exchanged(pairs, _NAME, lambda: rng.choice(_NAMES))
+
+
+@_alteration("an emoji")
+def _emoji(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
+    yield from _appended(pairs, lambda: rng.choice(_EMOJI))
+
+
+@_alteration("a URL")
+def _url(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
+    yield from _appended(pairs, lambda: rng.choice(_URLS))
+
+
+def _exchanged(pairs: _Pairs, pattern: re.Pattern, draw) -> Iterator[Altered]:
+    """Exchanges what stands, once, on both sides."""
+    for place, (source, reference) in enumerate(pairs):
+        for old in pattern.findall(source):
+            if source.count(old) == reference.count(old) == 1:
+                new = draw()
+                texts = source.replace(old, new), reference.replace(old, new)
+                yield Altered((place,), *texts, kept=new)
+                break
+
+
+def _appended(pairs: _Pairs, draw) -> Iterator[Altered]:
+    """Puts something behind the last word, before the full stop."""
+    for place, (source, reference) in enumerate(pairs):
+        new = draw()
+        yield Altered((place,), _append(source, new), _append(reference, new), kept=new)
+
+
+def _append(text: str, new: str) -> str:
+    body = _without_final_mark(text)
+    return f"{body} {new}{text[len(body) :]}"
+
+
+def measure_robustness(
+    translator: TextTranslator,
+    sources: Sequence[str],
+    references: Sequence[str],
+    search: SearchConfig | None = None,
+    seed: int = 1,
+) -> list[AlterationScores]:
+    """Translates a set and its altered copies, and scores both.
+
+    Args:
+        translator: Anything with the `translate` of `TextTranslator`.
+        sources: Sentences.
+        references: A translation of each.
+        search: How to search; default, the translator's own options.
+        seed: Of typos, words, names and numbers.
+    """
+    pairs = list(zip(sources, references, strict=True))
+    clean = _translate(translator, sources, search)
+    rows = []
+    for name, (alter, compared) in _ALTERATIONS.items():
+        texts = list(alter(pairs, random.Random(seed)))
+        hypotheses = _translate(translator, [text.source for text in texts], search)
+        rows.append(_score(name, texts, hypotheses, pairs, clean, compared))
+    return rows
+
+
+def _translate(translator, sources, search) -> list[str]:
+    return [found.text for found in translator.translate(sources, search)]
+
+
+def _score(name, texts, hypotheses, pairs, clean, compared) -> AlterationScores:
+    if not texts:
+        return AlterationScores(name, 0)
+    if not texts[0].places:
+        is_short = [len(text.split()) <= LONGEST_ANSWER for text in hypotheses]
+        return AlterationScores(name, len(texts), intact=_percentage(is_short))
+    clean_hypotheses = [" ".join(clean[p] for p in text.places) for text in texts]
+    clean_references = [" ".join(pairs[p][1] for p in text.places) for text in texts]
+    is_kept = [
+        hypothesis.count(text.kept) == 1
+        for text, hypothesis in zip(texts, hypotheses, strict=True)
+        if text.kept
+    ]
+    return AlterationScores(
+        name,
+        len(texts),
+        clean=_bleu(clean_hypotheses, clean_references, compared),
+        altered=_bleu(hypotheses, [text.reference for text in texts], compared),
+        intact=_percentage(is_kept) if is_kept else None,
+    )
+
+
+def _bleu(hypotheses, references, compared) -> float:
+    hypotheses, references = (
+        [compared(text) for text in texts] for texts in (hypotheses, references)
+    )
+    return BLEU(force=True).corpus_score(hypotheses, [references]).score
+
+
+def _percentage(flags: list[bool]) -> float:
+    return 100 * sum(flags) / len(flags)
+
+
+def save_robustness(rows: Sequence[AlterationScores], directory: Path) -> None:
+    """Writes `ROBUSTNESS_NAME` into the folder of a report."""
+    text = json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False)
+    (directory / ROBUSTNESS_NAME).write_text(text + "\n", "utf-8")
+
+
+def load_robustness(directory: Path) -> list[AlterationScores]:
+    """The inverse; an empty list where there is no such file."""
+    path = directory / ROBUSTNESS_NAME
+    if not path.exists():
+        return []
+    return [AlterationScores(**row) for row in json.loads(path.read_text("utf-8"))]
+
+
+def render_robustness(rows: Sequence[AlterationScores]) -> Table:
+    """Returns the scores for a `rich.console.Console` to print."""
+    table = Table(COLUMNS[0], box=box.SIMPLE_HEAD)
+    for name in COLUMNS[1:]:
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(*row.cells())
+    return table
