@@ -312,3 +312,16 @@ def test_the_largest_seed():
     plans = [make_plan(pairs, seed=seed) for seed in (2**32 - 1, 2**32 - 2)]
     first, second = (listed(plan.batches(epoch=0)) for plan in plans)
     assert first != second
+
+
+def test_augmentation_changes_with_the_epoch_and_comes_again():
+    """Catches: an option without effect, the same alterations in every epoch, or other
+    ones in a run that goes on.
+    """
+    pairs = random_pairs(200)
+    plan = make_plan(pairs, augmentation=0.5)
+    sources = {tuple(p.source for p in pairs)}
+    for epoch in (0, 1, 0):
+        rows = [row for _, b in plan.batches(epoch) for row in b.source_ids.tolist()]
+        sources.add(tuple(sorted(map(tuple, rows))))
+    assert len(sources) == 3

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from translator import robustness
+from translator.corpus import Pair
 from translator.robustness import (
     COLUMNS,
     load_robustness,
@@ -14,9 +15,9 @@ from translator.robustness import (
 )
 
 PAIRS = [
-    ("Today Rita bought 12 red apples.", "Hoy Rita compró 12 manzanas rojas."),
-    ("Where is the old bridge?", "¿Dónde está el puente viejo?"),
-    ("I like Rita", "Me gusta Rita"),
+    Pair("Today Rita bought 12 red apples.", "Hoy Rita compró 12 manzanas rojas."),
+    Pair("Where is the old bridge?", "¿Dónde está el puente viejo?"),
+    Pair("I like Rita", "Me gusta Rita"),
 ]
 
 
@@ -27,6 +28,10 @@ def altered(name):
 
 def test_what_is_typed_and_what_is_wanted():
     """Catches: another sentence's reference, a mark or a space too many or too few."""
+    assert altered("small letters")[0][1:3] == (
+        "today rita bought 12 red apples.",
+        PAIRS[0].target,
+    )
     assert altered("UPPER CASE")[1][1:3] == ("WHERE IS THE OLD BRIDGE?", PAIRS[1][1])
     assert altered("Title Case")[1].source == "Where Is The Old Bridge?"
     assert [text.places for text in altered("no final punctuation")] == [(0,), (1,)]

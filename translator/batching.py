@@ -10,6 +10,7 @@ without BOS.
 """
 
 import math
+import random
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, Protocol
@@ -17,6 +18,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
+from translator.augmentation import augment
 from translator.corpus.pairs import Pair
 from translator.tokenizer import BOS_ID, PAD_ID, Tokenizer, pad_ids
 
@@ -74,6 +76,7 @@ class BatchPlan:
             pair makes a batch of its own; nothing is cut off.
         seed: Of the order and the sampled segmentations.
         subword_sampling: Share of sentences cut into a sampled segmentation.
+        augmentation: Share of pairs altered in each epoch, see `augment`.
         pool_size: Most pairs in a pool; two pools are in memory at a time.
     """
 
@@ -84,6 +87,7 @@ class BatchPlan:
         batch_tokens: int,
         seed: int,
         subword_sampling: float = 0.0,
+        augmentation: float = 0.0,
         pool_size: int = POOL_SIZE,
     ):
         self.pairs = pairs
@@ -91,6 +95,7 @@ class BatchPlan:
         self.batch_tokens = batch_tokens
         self.seed = seed
         self.subword_sampling = subword_sampling
+        self.augmentation = augmentation
         self.pool_size = pool_size
         self.num_pools = math.ceil(len(pairs) / pool_size)
         self._worker = ThreadPoolExecutor(max_workers=1)
@@ -129,6 +134,9 @@ class BatchPlan:
         """Reads a pool's pairs and returns them as shuffled batches of id lists."""
         rng = np.random.default_rng([self.seed, epoch, pool_index])
         pairs = self.pairs.take(self._pool_indices(epoch, pool_index))
+        if self.augmentation:
+            seed = rng.bytes(16)
+            pairs = augment(pairs, self.augmentation, random.Random(seed))
         sides = [
             self.tokenizer.sample_batch(texts, self.subword_sampling, rng)
             if self.subword_sampling

@@ -75,6 +75,13 @@ class DataConfig(_Options):
         description="Share of training sentences cut into a sampled, not the best, "
         "subword segmentation in each epoch (Kudo 2018). 0 turns it off.",
     )
+    augmentation: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of training pairs altered in each epoch as people type: "
+        "small letters, no final mark, a typo, a name, number, emoji or URL to copy.",
+    )
 
 
 class ModelConfig(_Options):

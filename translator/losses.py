@@ -80,13 +80,9 @@ def masked_cross_entropy(
     # On the CPU, where token ids are: how many are real decides what a GPU has to do.
     with tf.device("CPU:0"):
         places = tf.where(tf.reshape(target_mask, [-1]))[:, 0]  # (N,)
-        num_tokens = tf.size(places)
-        # The passes of a token beside each other: (N * passes,).
-        passes = tf.range(num_passes, dtype=places.dtype)
-        passes *= tf.size(target_ids, places.dtype)
         token_ids = tf.gather(tf.reshape(target_ids, [-1]), places)
-        token_ids = tf.repeat(token_ids, num_passes)
-        places = tf.reshape(places[:, None] + passes, [-1])
+        passes = tf.range(num_passes, dtype=places.dtype)
+        places = places[:, None] + passes * tf.size(target_ids, places.dtype)  # (N, P)
 
     @tf.custom_gradient
     def run(features, kernel, bias):
@@ -108,7 +104,7 @@ def masked_cross_entropy(
         tf.convert_to_tensor(kernel),
         tf.convert_to_tensor(bias),
     )
-    return LossSum(total, tf.cast(num_tokens, total.dtype))
+    return LossSum(total / num_passes, tf.cast(tf.size(token_ids), total.dtype))
 
 
 def smoothed_cross_entropy(logits, target_ids, label_smoothing=0.0):
@@ -147,57 +143,55 @@ def smoothed_cross_entropy(logits, target_ids, label_smoothing=0.0):
 def symmetric_divergence(logits):
     """KL(p, q) + KL(q, p) of pairs of predictions, and its gradient by the logits.
 
-        d = log p - log q
+        d = logits of p - logits of q
         loss = sum over v of (p - q) d
-        gradient by the logits of p: p (d - KL(p, q)) + p - q; of q likewise
+        gradient by the logits of p: p (d - sum over v of p d) + p - q; of q likewise
 
     Args:
-        logits: float32, shape `(num_tokens, 2, vocabulary_size)`: of p, of q.
+        logits: float32, shape `(2, num_tokens, vocabulary_size)`: of p, of q.
 
     Returns:
         float32 of shape `(num_tokens,)`, in nats, and of the shape of the logits.
     """
-    log_probs = tf.nn.log_softmax(logits)
-    probs = tf.exp(log_probs)
-    difference = log_probs - log_probs[:, ::-1]  # d, -d
-    divergence = tf.reduce_sum(probs * difference, axis=-1, keepdims=True)  # (N, 2, 1)
-    d_logits = probs * (difference - divergence) + probs - probs[:, ::-1]
-    return tf.reduce_sum(divergence, axis=[1, 2]), d_logits
+    p, q = tf.unstack(tf.nn.softmax(logits))  # (N, V)
+    difference = logits[0] - logits[1]
+    mean_p, mean_q = (
+        tf.reduce_sum(probs * difference, axis=-1, keepdims=True) for probs in (p, q)
+    )
+    d_p = p * (difference - (mean_p - 1)) - q
+    d_q = q * ((mean_q + 1) - difference) - p
+    return (mean_p - mean_q)[:, 0], tf.stack([d_p, d_q])
 
 
 def _sum_over_blocks(features, kernel, bias, token_ids, label_smoothing, r_drop):
-    """Returns the summed loss, and its gradients by features, kernel and bias.
+    """Returns the loss summed over tokens and passes, and its gradients.
 
     Args:
-        features: float, shape `(num_rows, embedding_dim)`: a row a token, or two beside
-            each other with `r_drop`.
+        features: float, shape `(num_tokens, num_passes, embedding_dim)`.
     """
-    num_passes = 2 if r_drop else 1
-    num_tokens = tf.size(token_ids) // num_passes
-    num_blocks = 1 + tf.size(token_ids) // max(1, _BLOCK_SIZE // kernel.shape[0])
+    num_passes, num_features = features.shape[1:]
+    num_tokens = tf.size(token_ids)
+    num_rows = num_tokens * num_passes
+    num_blocks = 1 + num_rows // max(1, _BLOCK_SIZE // kernel.shape[0])
     output_kernel = tf.cast(kernel, features.dtype)
 
-    def loss_of_passes(logits, ids):
-        loss, d_logits = smoothed_cross_entropy(logits, ids, label_smoothing)
-        if not r_drop:
-            return tf.reduce_sum(loss), d_logits
-        pairs = tf.reshape(logits, [-1, 2, logits.shape[-1]])
-        divergence, d_pairs = symmetric_divergence(pairs)
-        loss = tf.reduce_sum(loss) / 2 + r_drop / 4 * tf.reduce_sum(divergence)
-        d_pairs = tf.reshape(d_pairs, tf.shape(logits))
-        return loss, d_logits / 2 + r_drop / 4 * d_pairs
-
     def add_block(index, total, d_features, d_kernel, d_bias):
-        start = num_passes * (num_tokens * index // num_blocks)
-        stop = num_passes * (num_tokens * (index + 1) // num_blocks)
-        block = features[start:stop]  # (N, E)
-        logits = tf.matmul(block, output_kernel, transpose_b=True)  # (N, V)
-        loss, d_logits = loss_of_passes(
-            tf.cast(logits, tf.float32) + bias, token_ids[start:stop]
+        start = num_tokens * index // num_blocks
+        stop = num_tokens * (index + 1) // num_blocks
+        block = tf.transpose(features[start:stop], [1, 0, 2])  # (P, N, E)
+        block = tf.reshape(block, [-1, num_features])  # (P * N, E)
+        logits = tf.matmul(block, output_kernel, transpose_b=True)  # (P * N, V)
+        loss, d_logits = _loss_of_passes(
+            tf.cast(logits, tf.float32) + bias,
+            token_ids[start:stop],
+            label_smoothing,
+            r_drop,
         )
         d_bias += tf.reduce_sum(d_logits, axis=0)
         d_logits = tf.cast(d_logits, features.dtype)
-        d_features = d_features.write(index, tf.matmul(d_logits, output_kernel))
+        d_block = tf.matmul(d_logits, output_kernel)
+        d_block = tf.reshape(d_block, [num_passes, -1, num_features])
+        d_features = d_features.write(index, tf.transpose(d_block, [1, 0, 2]))
         d_kernel += tf.cast(
             tf.matmul(d_logits, block, transpose_a=True), d_kernel.dtype
         )
@@ -206,7 +200,7 @@ def _sum_over_blocks(features, kernel, bias, token_ids, label_smoothing, r_drop)
     blocks = tf.TensorArray(
         features.dtype,
         num_blocks,
-        element_shape=[None, features.shape[-1]],
+        element_shape=[None, num_passes, num_features],
         infer_shape=False,
     )
     _, total, d_features, d_kernel, d_bias = tf.while_loop(
@@ -216,3 +210,22 @@ def _sum_over_blocks(features, kernel, bias, token_ids, label_smoothing, r_drop)
         parallel_iterations=1,  # one block in memory at a time
     )
     return total, (d_features.concat(), d_kernel, d_bias)
+
+
+def _loss_of_passes(logits, target_ids, label_smoothing, r_drop):
+    """Returns the loss summed over tokens and passes, and its gradient.
+
+    Args:
+        logits: float32, shape `(num_passes * num_tokens, vocabulary_size)`.
+        target_ids: int32, shape `(num_tokens,)`.
+    """
+    if not r_drop:
+        loss, d_logits = smoothed_cross_entropy(logits, target_ids, label_smoothing)
+        return tf.reduce_sum(loss), d_logits
+    both_ids = tf.concat([target_ids, target_ids], axis=0)
+    loss, d_logits = smoothed_cross_entropy(logits, both_ids, label_smoothing)
+    pairs = tf.reshape(logits, [2, -1, logits.shape[-1]])
+    divergence, d_pairs = symmetric_divergence(pairs)
+    d_pairs = tf.reshape(d_pairs, tf.shape(logits))
+    total = tf.reduce_sum(loss) + r_drop / 2 * tf.reduce_sum(divergence)
+    return total, d_logits + r_drop / 2 * d_pairs

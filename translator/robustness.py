@@ -15,17 +15,23 @@ from rich import box
 from rich.table import Table
 from sacrebleu.metrics import BLEU
 
+from translator.augmentation import (
+    exchange_letters,
+    insert_at_end,
+    replace_on_both,
+    shared_names,
+    shared_numbers,
+    without_final_mark,
+)
 from translator.config import SearchConfig
+from translator.corpus.pairs import Pair
 
 ROBUSTNESS_NAME = "robustness.json"
 COLUMNS = ("altered", "texts", "BLEU before", "BLEU", "difference", "intact")
 # Longest answer to a single word, in words: what is longer was made up.
 LONGEST_ANSWER = 3
 
-_FINAL_MARK = re.compile(r"\s*[.!?…]+\s*$")
 _WORD = re.compile(r"[^\W\d_]+")
-_NUMBER = re.compile(r"\b\d+\b")
-_NAME = re.compile(r"(?<=[\w,] )[A-Z][a-z]+\b")  # not at the start of a sentence
 # Of no language in particular; that none is in a corpus is not sure, but likely.
 _NAMES = ("Oyelaran", "Ksenija", "Tavita", "Brzozka", "Anneli", "Quispe", "Imanol")
 _EMOJI = ("😀", "🎉", "👍", "🚲", "❤️")
@@ -94,7 +100,7 @@ class AlterationScores:
 
 
 # Sentences and their references, and a source of chance, to the texts to translate.
-_Pairs = Sequence[tuple[str, str]]
+_Pairs = Sequence[Pair]
 _Alter = Callable[[_Pairs, random.Random], Iterator[Altered]]
 _ALTERATIONS: dict[str, tuple[_Alter, Callable[[str], str]]] = {}
 
@@ -115,8 +121,10 @@ def _alteration(name: str, compared: Callable[[str], str] = str) -> Callable:
     return add
 
 
-def _without_final_mark(text: str) -> str:
-    return _FINAL_MARK.sub("", text)
+@_alteration("small letters")
+def _lower(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
+    for place, (source, reference) in enumerate(pairs):
+        yield Altered((place,), source.lower(), reference)
 
 
 @_alteration("UPPER CASE", str.lower)
@@ -132,27 +140,19 @@ def _title(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
         yield Altered((place,), " ".join(words), reference)
 
 
-@_alteration("no final punctuation", _without_final_mark)
+@_alteration("no final punctuation", without_final_mark)
 def _unfinished(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
     for place, (source, reference) in enumerate(pairs):
-        if _FINAL_MARK.search(source):
-            yield Altered((place,), _without_final_mark(source), reference)
+        typed = without_final_mark(source)
+        if typed != source:
+            yield Altered((place,), typed, reference)
 
 
 @_alteration("a typo")
 def _misspelled(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
-    """Two neighbours exchanged inside a word of at least four letters."""
     for place, (source, reference) in enumerate(pairs):
-        cuts = [
-            cut
-            for word in _WORD.finditer(source)
-            for cut in range(word.start() + 1, word.end() - 1)
-            if len(word[0]) >= 4 and source[cut] != source[cut + 1]
-        ]
-        if cuts:
-            cut = rng.choice(cuts)
-            exchanged = source[cut + 1] + source[cut]
-            typed = source[:cut] + exchanged + source[cut + 2 :]
+        typed = exchange_letters(source, rng)
+        if typed != source:
             yield Altered((place,), typed, reference)
 
 
@@ -182,45 +182,35 @@ def _single(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
 
 @_alteration("other numbers")
 def _numbers(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
-    yield from _exchanged(pairs, _NUMBER, lambda: str(rng.randrange(1_000, 1_000_000)))
+    for place, pair in enumerate(pairs):
+        for old in shared_numbers(pair)[:1]:
+            new = str(rng.randrange(1_000, 1_000_000))
+            yield Altered((place,), *replace_on_both(pair, old, new), kept=new)
 
 
 @_alteration("unseen names")
 def _names(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
-    yield from _exchanged(pairs, _NAME, lambda: rng.choice(_NAMES))
+    for place, pair in enumerate(pairs):
+        for old in shared_names(pair)[:1]:
+            new = rng.choice(_NAMES)
+            yield Altered((place,), *replace_on_both(pair, old, new), kept=new)
 
 
 @_alteration("an emoji")
 def _emoji(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
-    yield from _appended(pairs, lambda: rng.choice(_EMOJI))
+    yield from _with_piece(pairs, _EMOJI, rng)
 
 
 @_alteration("a URL")
 def _url(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
-    yield from _appended(pairs, lambda: rng.choice(_URLS))
+    yield from _with_piece(pairs, _URLS, rng)
 
 
-def _exchanged(pairs: _Pairs, pattern: re.Pattern, draw) -> Iterator[Altered]:
-    """Exchanges what stands, once, on both sides."""
-    for place, (source, reference) in enumerate(pairs):
-        for old in pattern.findall(source):
-            if source.count(old) == reference.count(old) == 1:
-                new = draw()
-                texts = source.replace(old, new), reference.replace(old, new)
-                yield Altered((place,), *texts, kept=new)
-                break
-
-
-def _appended(pairs: _Pairs, draw) -> Iterator[Altered]:
-    """Puts something behind the last word, before the full stop."""
-    for place, (source, reference) in enumerate(pairs):
-        new = draw()
-        yield Altered((place,), _append(source, new), _append(reference, new), kept=new)
-
-
-def _append(text: str, new: str) -> str:
-    body = _without_final_mark(text)
-    return f"{body} {new}{text[len(body) :]}"
+def _with_piece(pairs: _Pairs, pieces, rng: random.Random) -> Iterator[Altered]:
+    for place, pair in enumerate(pairs):
+        piece = rng.choice(pieces)
+        texts = (insert_at_end(text, piece) for text in pair)
+        yield Altered((place,), *texts, kept=piece)
 
 
 def measure_robustness(
@@ -239,7 +229,7 @@ def measure_robustness(
         search: How to search; default, the translator's own options.
         seed: Of typos, words, names and numbers.
     """
-    pairs = list(zip(sources, references, strict=True))
+    pairs = list(map(Pair, sources, references))
     clean = _translate(translator, sources, search)
     rows = []
     for name, (alter, compared) in _ALTERATIONS.items():

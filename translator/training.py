@@ -407,6 +407,7 @@ class Trainer:
             self.config.batch_tokens,
             self.config.seed,
             config.data.subword_sampling,
+            config.data.augmentation,
         )
         self.validator = Validator(
             Translator(model, tokenizer, config),
