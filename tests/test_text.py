@@ -8,7 +8,12 @@ import unicodedata
 
 import pytest
 
-from translator.text import NORMALIZATION_RULES, normalize_text, split_sentences
+from translator.text import (
+    NORMALIZATION_RULES,
+    fold_capitals,
+    normalize_text,
+    split_sentences,
+)
 
 # One of every kind of character that a rule of this module knows or must not touch.
 HARD_CHARACTERS = (
@@ -180,3 +185,36 @@ def test_time_is_linear(unit):
     normalize_text(text)
     assert time.process_time() - start < 10
     assert split.join(split.sentences) == text
+
+
+@pytest.mark.parametrize(
+    ("sentence", "folded", "is_upper"),
+    [
+        ("WHERE IS IT?", "Where is it?", True),
+        ("¿DÓNDE ESTÁ EL 2?", "¿Dónde está el 2?", True),
+        ('"I AM HERE."', '"I am here."', True),
+        ("ÜBER ALLES - STRASSE", "Über alles - strasse", True),
+        ("Where Is The Bridge?", "Where is the bridge?", False),
+        ("Where is NASA?", "Where is NASA?", False),
+        ("NASA", "NASA", False),
+        ("R2D2", "R2D2", False),
+        ("NASA 2024!", "NASA 2024!", False),
+        ("New York City", "New York City", False),
+        ("Where Is the Bridge?", "Where Is the Bridge?", False),
+        ("where is it", "where is it", False),
+        ("本当 です か はい", "本当 です か はい", False),
+        ("12 34 56 78", "12 34 56 78", False),
+        ("", "", False),
+    ],
+)
+def test_capitals_are_folded_where_they_say_nothing(sentence, folded, is_upper):
+    """Catches: names and abbreviations made small, the first letter too, a script
+    without capitals taken for one in capitals.
+    """
+    assert fold_capitals(sentence) == (folded, is_upper)
+
+
+@pytest.mark.parametrize("text", random_texts(seed=8, count=300))
+def test_folding_takes_any_text_and_is_done_once(text):
+    folded, _ = fold_capitals(text)
+    assert fold_capitals(folded) == (folded, False)

@@ -198,3 +198,32 @@ def _best_cut(window: str) -> int:
         if ends:
             return ends[-1]
     return len(window)
+
+
+def fold_capitals(sentence: str) -> tuple[str, bool]:
+    """Returns a sentence in the letters that models know, and if it was all capitals.
+
+    Corpora hold hardly a sentence in capitals, or with a capital at each word, so that
+    a model can only spell them. Such a sentence gets small letters behind its first
+    one; any other stays as it is. A single word may be an abbreviation, and up to three
+    capitalised ones may be a name.
+
+    Example:
+        >>> fold_capitals("WHERE IS IT?")
+        ('Where is it?', True)
+        >>> fold_capitals("Where Is The Bridge?")
+        ('Where is the bridge?', False)
+        >>> fold_capitals("Is NASA in New York City?")
+        ('Is NASA in New York City?', False)
+    """
+    words = [word for word in sentence.split() if any(map(str.isalpha, word))]
+    is_upper = len(words) > 1 and sentence.isupper()
+    if not is_upper and (len(words) < 4 or not all(map(_is_capitalized, words))):
+        return sentence, False
+    start = next(place for place, letter in enumerate(sentence) if letter.isalpha())
+    rest = sentence[start + 1 :].lower()
+    return sentence[: start + 1] + rest, is_upper
+
+
+def _is_capitalized(word: str) -> bool:
+    return next(filter(str.isalpha, word)).isupper()

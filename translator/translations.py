@@ -8,7 +8,7 @@ Shapes: B batch, S source length, T target length, K hypotheses of a sentence.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from translator.checkpoints import CARD_NAME, TOKENIZER_NAME, load_run_config
 from translator.config import Config, SearchConfig
 from translator.errors import UserError
 from translator.startup import count_cores
-from translator.text import split_sentences
+from translator.text import fold_capitals, split_sentences
 from translator.tokenizer import Tokenizer, pad_ids
 
 # Longest text `translate` takes, in characters: about four pages.
@@ -146,7 +146,9 @@ class TextTranslator(ABC):
         """Translates texts of any number of lines and sentences.
 
         Each text is split into sentences, which are translated together and put back
-        with the white space that was between them. Blank text stays as it is.
+        with the white space that was between them. Blank text stays as it is. A
+        sentence in capitals is translated in small letters, and the translation
+        capitalised.
 
         Args:
             texts: Any number of texts; not one string.
@@ -166,13 +168,38 @@ class TextTranslator(ABC):
                 )
         parts = [split_sentences(text) for text in texts]
         sentences = [sentence for part in parts for sentence in part.sentences]
-        remaining = iter(self.translate_sentences(sentences, search, num_hypotheses))
+        remaining = iter(self._translate_folded(sentences, search, num_hypotheses))
         translations = []
         for text, part in zip(texts, parts, strict=True):
             own = [next(remaining) for _ in part.sentences]
             joined = part.join([sentence.hypotheses[0].text for sentence in own])
             translations.append(Translation(text, joined, own))
         return translations
+
+    def _translate_folded(
+        self,
+        sentences: Sequence[str],
+        search: SearchConfig | None,
+        num_hypotheses: int,
+    ) -> list[SentenceTranslation]:
+        """As `translate_sentences`, but see `fold_capitals`."""
+        folded = [fold_capitals(sentence) for sentence in sentences]
+        found = self.translate_sentences(
+            [sentence for sentence, _ in folded], search, num_hypotheses
+        )
+        return [
+            SentenceTranslation(
+                sentence,
+                translation.source_tokens,
+                [
+                    replace(h, text=h.text.upper()) if is_upper else h
+                    for h in translation.hypotheses
+                ],
+            )
+            for sentence, (_, is_upper), translation in zip(
+                sentences, folded, found, strict=True
+            )
+        ]
 
     @staticmethod
     def check_num_hypotheses(num_hypotheses: int, search: SearchConfig) -> None:
