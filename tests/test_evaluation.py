@@ -414,6 +414,31 @@ def test_corpus_set_is_held_out_and_has_all_references(tmp_path):
         read_corpus_set(config, "test_2016")
 
 
+def test_unusual_sentences_are_long_or_hold_a_rare_word(tmp_path):
+    """Catches: words counted in the development set itself, or as they are cased; a
+    length counted in characters; usual sentences kept.
+    """
+    usual = [f"We saw {'the ' * n}house." for n in range(1, 7)]
+    rare = ["We saw the Zeppelin.", "We saw the zeppelin house."]
+    long = "We saw the house and the garden and the old grey bridge."
+    train = [f"{text[:-1]} {n}.\tx {n}." for text in usual for n in range(300)]
+    train += [
+        f"{rare[0]}\tz.",
+        f"{long[:-1]} there.\ty.",
+    ]
+    train += [
+        f"And the garden, {word} {n}.\tv{n}."
+        for word in ("old", "grey", "bridge")
+        for n in range(9)
+    ]
+    dev = [f"{text}\tu {n}." for n, text in enumerate([*usual, rare[1], long])]
+    config = DataConfig(
+        corpus=(str(write_lines(tmp_path / "toy.en-es.tsv", train)),),
+        dev_corpus=(str(write_lines(tmp_path / "dev.en-es.tsv", dev)),),
+    )
+    assert read_corpus_set(config, "unusual").sources == [rare[1], long]
+
+
 def test_test_stands_for_the_first_test_set(monkeypatch):
     """Catches: `--split test` refused where the sets have names of their own."""
     pairs = [Pair("one", "eins")]

@@ -4,10 +4,12 @@ All scores are percentages, 0 to 100.
 """
 
 import json
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +21,12 @@ from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.metrics.base import Metric
 
 from translator.config import DataConfig, SearchConfig
-from translator.corpus import load_sets, load_tokenized_references
+from translator.corpus import (
+    Pair,
+    load_sets,
+    load_tokenized_references,
+    prepare_corpus,
+)
 from translator.corpus.readers import read_lines
 from translator.errors import UserError
 
@@ -29,6 +36,11 @@ References = Sequence[str] | Sequence[Sequence[str]]
 # Words of the source sentence, from and to. The last bin has no end.
 LENGTH_BINS = ((1, 5), (6, 10), (11, 20), (21, None))
 NUM_EXAMPLES = 10
+
+# A sentence is unusual if it has more words, or one that training has less often.
+USUAL_LENGTH = 10
+USUAL_COUNT = 3
+_WORD = re.compile(r"[^\W\d_]+")
 
 _NUM_RESAMPLES = 1_000
 # Sentences between calls of `progress`: enough to fill batches of one length.
@@ -319,11 +331,14 @@ def tokenize_moses(texts: Sequence[str], language: str) -> list[str]:
 
 
 def read_corpus_set(config: DataConfig, name: str = "test") -> EvaluationSet:
-    """Reads the development set of a corpus, `dev`, or one of its test sets.
+    """Reads the development set of a corpus, or one of its test sets.
 
     Args:
         config: Which corpus, in which direction: those of the training.
-        name: `test` stands for the first test set if none is called so.
+        name: `dev`; `unusual`, those sentences of it that a good average hides, of more
+            than `USUAL_LENGTH` words or with one that training has less than
+            `USUAL_COUNT` times; or a test set. `test` stands for the first of them if
+            none is called so.
 
     Raises:
         UserError: The corpus cannot be read, or has no such set.
@@ -332,6 +347,8 @@ def read_corpus_set(config: DataConfig, name: str = "test") -> EvaluationSet:
     sets = {**corpus.tests, "dev": corpus.dev}
     if name == "test" and name not in sets:
         name = next(iter(sets))
+    if name == "unusual":
+        sets[name] = _unusual(corpus.dev, config)
     if not sets.get(name):
         known = ", ".join(key for key, pairs in sets.items() if pairs)
         raise UserError(
@@ -346,6 +363,20 @@ def read_corpus_set(config: DataConfig, name: str = "test") -> EvaluationSet:
         tokenized_references=load_tokenized_references(config).get(name),
         target_language=corpus.info["languages"][1],
     )
+
+
+def _unusual(pairs: Sequence[Pair], config: DataConfig) -> list[Pair]:
+    words = [_WORD.findall(pair.source.casefold()) for pair in pairs]
+    counts = Counter(dict.fromkeys(chain(*words), 0))
+    for pair in prepare_corpus(config, allow_empty=True).train:
+        for word in _WORD.findall(pair.source.casefold()):
+            if word in counts:
+                counts[word] += 1
+    return [
+        pair
+        for pair, own in zip(pairs, words, strict=True)
+        if len(own) > USUAL_LENGTH or any(counts[word] < USUAL_COUNT for word in own)
+    ]
 
 
 def read_file_set(source: Path, references: Sequence[Path]) -> EvaluationSet:

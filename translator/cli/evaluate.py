@@ -24,7 +24,8 @@ def evaluate(
     split: Annotated[
         str,
         typer.Option(
-            help="Set of the run's corpus: test, dev, or the name of a test set."
+            help="Set of the run's corpus: test, dev, the name of a test set, or "
+            "unusual: sentences of dev with rare words or more than ten."
         ),
     ] = "test",
     source: Annotated[
