@@ -16,9 +16,10 @@ from translator.checkpoints import (
 from translator.config import SearchConfig
 from translator.errors import UserError
 from translator.inference import Translator
+from translator.loading import load_translator
 from translator.losses import smoothed_cross_entropy
 from translator.text import split_sentences
-from translator.tokenizer import BOS_ID
+from translator.tokenizer import BOS_ID, Tokenizer
 
 SENTENCES = [
     "The red house is near the river.",
@@ -275,3 +276,73 @@ def test_weights_of_another_network(copy):
     save_arrays(copy / BEST_NAME, arrays)
     message = error_of(Translator.load, copy)
     assert "does not fit the network" in message and name in message
+
+
+# --- Ensembles -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def other_dir(run_dir, tmp_path):
+    """A run of the same vocabulary with other weights."""
+    other = tmp_path / "other"
+    shutil.copytree(run_dir, other)
+    rng = np.random.default_rng(7)
+    arrays = load_arrays(other / BEST_NAME)
+    noisy = {
+        name: array + rng.normal(scale=0.3, size=array.shape).astype(array.dtype)
+        for name, array in arrays.items()
+    }
+    save_arrays(other / BEST_NAME, noisy)
+    return other
+
+
+def test_a_model_twice_is_the_model(run_dir, translator):
+    """Catches: probabilities that no longer sum to one, states of another network."""
+    twice = Translator.load_ensemble([run_dir, run_dir])
+    together = twice.translate_sentences(SENTENCES, BEAM, 3)
+    alone = translator.translate_sentences(SENTENCES, BEAM, 3)
+    for ours, theirs in zip(together, alone, strict=True):
+        assert_same(ours, theirs)
+
+
+def test_the_probability_is_the_mean(run_dir, other_dir):
+    """Catches: the mean of logarithms, the first network's alone, a lost count."""
+    models = [Translator.load(path).model for path in (run_dir, other_dir)]
+    ensemble = Translator.load_ensemble([run_dir, other_dir]).model
+    source_ids = np.array([[7, 9, 3], [8, 3, 0]], np.int32)
+    ids = np.array([BOS_ID, BOS_ID], np.int32)
+    probs, weights = [], []
+    for model in (*models, ensemble):
+        memory, state = model.encode(source_ids, source_ids != 0)
+        result = model.step(ids, state, memory)
+        powers = np.exp(np.float64(result.logits))
+        probs.append(powers / powers.sum(axis=1, keepdims=True))
+        weights.append(result.attention_weights)
+    assert np.abs(probs[0] - probs[1]).max() > 0.01
+    np.testing.assert_allclose(probs[2], (probs[0] + probs[1]) / 2, atol=1e-6)
+    np.testing.assert_allclose(powers.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(weights[2], (weights[0] + weights[1]) / 2, atol=1e-6)
+
+
+def test_load_translator_takes_an_ensemble(run_dir, other_dir):
+    translator = load_translator(run_dir, [other_dir])
+    assert len(translator.model.models) == 2 and translator.name == "toy"
+    [translation] = translator.translate(["Nobody sings."], GREEDY)
+    assert translation.sentences[0].hypotheses[0].tokens
+
+
+def test_runs_of_other_vocabularies_are_refused(run_dir, other_dir):
+    """Catches: ids of one vocabulary read as those of another."""
+    path = other_dir / TOKENIZER_NAME
+    path.write_bytes(Tokenizer.train(["one two three"] * 9, 300).model_bytes)
+    config = json.loads((other_dir / CONFIG_NAME).read_text("utf-8"))
+    del config["tokenizer_sha256"]
+    (other_dir / CONFIG_NAME).write_text(json.dumps(config), "utf-8")
+    message = error_of(load_translator, run_dir, [other_dir])
+    assert "have different vocabularies" in message
+
+
+def test_only_run_folders_translate_together(run_dir, tmp_path):
+    (tmp_path / "encoder.onnx").touch()
+    message = error_of(load_translator, run_dir, [tmp_path])
+    assert f"{tmp_path} is no run folder" in message

@@ -1,29 +1,78 @@
 """Texts in, translations out: a trained model with its tokenizer and its search.
 
-Shapes: B batch, S source length.
+Shapes: B batch, S source length, N rows of a step, V vocabulary size.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import tensorflow as tf
 
 from translator.checkpoints import BEST_NAME, load_weights
 from translator.config import Config, SearchConfig
+from translator.errors import UserError
 from translator.model import Seq2Seq, build_model
-from translator.search import Hypotheses, beam_search
+from translator.search import Hypotheses, StepResult, beam_search
 from translator.tokenizer import PAD_ID, Tokenizer
 from translator.translations import (
     HypothesisArrays,
     SubwordTranslator,
+    TranslatorParts,
     load_parts,
 )
 
 
+class Network(Protocol):
+    """What a search needs: a `Seq2Seq`, or several of them in an `Ensemble`."""
+
+    def encode(self, source_ids, source_mask) -> tuple[Any, Any]: ...
+
+    def step(self, ids, state, memory) -> StepResult: ...
+
+
+class Ensemble:
+    """Several networks that write one translation together.
+
+    The probability of the next token is the mean of theirs, and so is the attention.
+
+    Source: Sutskever et al. 2014, section 3.6.
+
+    Args:
+        models: Networks over one vocabulary, such as those of runs that differ in the
+            seed.
+    """
+
+    def __init__(self, models: Sequence[Seq2Seq]):
+        self.models = tuple(models)
+
+    def encode(self, source_ids, source_mask):
+        """Returns the memories of all networks, and their states."""
+        pairs = [model.encode(source_ids, source_mask) for model in self.models]
+        return tuple(zip(*pairs, strict=True))
+
+    def step(self, ids, state, memory):
+        """Advances all networks by the same token.
+
+        Returns:
+            `StepResult`, whose logits are log-probabilities.
+        """
+        results = [
+            model.step(ids, *own)
+            for model, *own in zip(self.models, state, memory, strict=True)
+        ]
+        log_probs = [tf.nn.log_softmax(result.logits) for result in results]  # (N, V)
+        num_models = len(self.models)
+        return StepResult(
+            tf.reduce_logsumexp(log_probs, axis=0) - np.log(np.float32(num_models)),
+            tuple(result.state for result in results),
+            tf.add_n([result.attention_weights for result in results]) / num_models,
+        )
+
+
 def search_translations(
-    model: Seq2Seq, source_ids: tf.Tensor, search: SearchConfig
+    model: Network, source_ids: tf.Tensor, search: SearchConfig
 ) -> Hypotheses:
     """Encodes a batch and searches for its translations, all in the graph.
 
@@ -53,7 +102,7 @@ class Translator(SubwordTranslator):
     """Translates texts with a trained model.
 
     Args:
-        model: The network, with its weights.
+        model: The network, with its weights; or several.
         tokenizer: The subwords it was trained on.
         config: Options of its run.
         name: What to call it.
@@ -66,7 +115,7 @@ class Translator(SubwordTranslator):
 
     def __init__(
         self,
-        model: Seq2Seq,
+        model: Network,
         tokenizer: Tokenizer,
         config: Config,
         name: str = "",
@@ -85,9 +134,28 @@ class Translator(SubwordTranslator):
                 together.
         """
         parts = load_parts(Path(path))
-        model = build_model(parts.config.model, parts.tokenizer.vocabulary_size)
-        load_weights(model, Path(path) / BEST_NAME)
-        return cls(model, *parts)
+        return cls(_load_model(Path(path), parts), *parts)
+
+    @classmethod
+    def load_ensemble(cls, paths: Sequence[str | Path]) -> Self:
+        """Loads run folders that share a vocabulary, to translate together.
+
+        Name, card and options are those of the first.
+
+        Raises:
+            UserError: As `load`; or the vocabularies differ.
+        """
+        paths = [Path(path) for path in paths]
+        parts = [load_parts(path) for path in paths]
+        first = parts[0]
+        for path, own in zip(paths, parts, strict=True):
+            if own.tokenizer.checksum != first.tokenizer.checksum:
+                raise UserError(
+                    f"{path} and {paths[0]} have different vocabularies, so they "
+                    "cannot translate together. Use runs of the same corpus and "
+                    "vocabulary_size."
+                )
+        return cls(Ensemble(list(map(_load_model, paths, parts))), *first)
 
     def search_batch(
         self, source_ids: np.ndarray, search: SearchConfig
@@ -108,3 +176,9 @@ class Translator(SubwordTranslator):
             # Of threads that come at the same time, one gives the function to all.
             self._searches.setdefault(search, traced)
         return self._searches[search]
+
+
+def _load_model(path: Path, parts: TranslatorParts) -> Seq2Seq:
+    model = build_model(parts.config.model, parts.tokenizer.vocabulary_size)
+    load_weights(model, path / BEST_NAME)
+    return model

@@ -1,25 +1,40 @@
 """Loading a model from a folder, whichever kind it is."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from translator.checkpoints import load_run_config
+from translator.errors import UserError
 from translator.translations import TextTranslator
 
 
-def load_translator(path: str | Path) -> TextTranslator:
+def load_translator(
+    path: str | Path, ensemble: Sequence[str | Path] = ()
+) -> TextTranslator:
     """Loads a run folder, a SavedModel or an ONNX folder: what is in it decides.
 
     TensorFlow is imported, in silence, only for the first two.
 
+    Args:
+        path: The folder.
+        ensemble: Further run folders, to translate together with this one.
+
     Raises:
-        UserError: It is none of them, or damaged.
+        UserError: It is none of them, or damaged; or no run folder, with others.
     """
     path = Path(path)
+    if ensemble:
+        for folder in (path, *map(Path, ensemble)):
+            if is_onnx_folder(folder) or _is_saved_model(folder):
+                raise UserError(
+                    f"{folder} is no run folder, and only run folders translate "
+                    "together."
+                )
     if is_onnx_folder(path):
         from translator.light.runtime import OnnxTranslator
 
         return OnnxTranslator.load(path)
-    is_saved_model = (path / "saved_model.pb").exists()
+    is_saved_model = _is_saved_model(path)
     if not is_saved_model:
         load_run_config(path)  # a mistake is found before TensorFlow is imported
     from translator.startup import count_cores, import_tensorflow, set_threads
@@ -32,9 +47,15 @@ def load_translator(path: str | Path) -> TextTranslator:
     from translator.inference import Translator
 
     set_threads(count_cores(), 1)  # it searches a batch on each core
+    if ensemble:
+        return Translator.load_ensemble([path, *ensemble])
     return Translator.load(path)
 
 
 def is_onnx_folder(path: Path) -> bool:
     """Whether `translator export --format onnx` wrote the folder."""
     return (path / "encoder.onnx").exists()
+
+
+def _is_saved_model(path: Path) -> bool:
+    return (path / "saved_model.pb").exists()

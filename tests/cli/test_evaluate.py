@@ -36,7 +36,7 @@ class FakeTranslator:
 @pytest.fixture
 def translator(monkeypatch) -> FakeTranslator:
     fake = FakeTranslator()
-    monkeypatch.setattr(loading, "load_translator", lambda path: fake)
+    monkeypatch.setattr(loading, "load_translator", lambda path, ensemble=(): fake)
     return fake
 
 

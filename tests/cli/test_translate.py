@@ -41,7 +41,7 @@ class FakeTranslator:
 def fake(monkeypatch):
     """Stands in for the translator of every model."""
     translator = FakeTranslator()
-    home = SimpleNamespace(load_translator=lambda path: translator)
+    home = SimpleNamespace(load_translator=lambda path, ensemble=(): translator)
     monkeypatch.setitem(sys.modules, "translator.loading", home)
     return translator
 

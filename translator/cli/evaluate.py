@@ -21,6 +21,14 @@ def evaluate(
             help="Run folder, SavedModel or ONNX folder.", show_default=False
         ),
     ],
+    ensemble: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Further run folder, to translate together with the first. May be "
+            "given several times.",
+            metavar="<path>",
+        ),
+    ] = None,
     split: Annotated[
         str,
         typer.Option(
@@ -68,7 +76,7 @@ def evaluate(
     from translator.evaluation import evaluate as evaluate_set
     from translator.loading import load_translator
 
-    translator = load_translator(run)
+    translator = load_translator(run, ensemble or ())
     search = change_search(translator.search, options)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"translating {test.name}", total=len(test.sources))

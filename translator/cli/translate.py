@@ -26,6 +26,14 @@ def translate(
             help="Run folder, SavedModel or ONNX folder.", show_default=False
         ),
     ],
+    ensemble: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Further run folder, to translate together with the first. May be "
+            "given several times.",
+            metavar="<path>",
+        ),
+    ] = None,
     input: Annotated[  # noqa: A002 - the option's name
         Path | None, typer.Option(help="File to read. Default: standard input.")
     ] = None,
@@ -63,7 +71,7 @@ def translate(
     with open_input(input) as source:
         from translator.loading import load_translator
 
-        translator = load_translator(model)
+        translator = load_translator(model, ensemble or ())
         search = change_search(translator.search, options)
         origin = str(input or "standard input")
         lines = decode_lines(source, origin, translator.max_characters)
