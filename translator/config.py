@@ -40,6 +40,12 @@ class DataConfig(_Options):
         description="File or files of the development pairs. Default: the corpus' own "
         "development set, or a share of the corpus chosen by hash.",
     )
+    extra_corpus: tuple[str, ...] = Field(
+        (),
+        description="File or files of further training pairs, of another domain or "
+        "translated by other models. None of them is held out, and those that share a "
+        "sentence with a held-out pair are dropped.",
+    )
     source_language: str = Field(
         "",
         max_length=16,

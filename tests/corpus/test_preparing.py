@@ -209,6 +209,26 @@ def test_development_files_of_ones_own(toy, tmp_path):
         assert sentence_key(pair.target) not in targets
 
 
+def test_extra_pairs_are_for_training_alone(toy, tmp_path):
+    """Catches: held-out sets that change with them, extra pairs held out, or others
+    left out; a test sentence that comes back by this door; a file that changed unseen.
+    """
+    plain = prepare_corpus(config(toy))
+    extra = [Pair(f"A far star {n} shines.", f"Brilla {n} lejos.") for n in range(500)]
+    leak = [plain.tests["test"][0], Pair("Another source.", plain.dev[0].target)]
+    path = write_tsv(tmp_path / "extra.tsv", [*extra, *leak])
+    options = config(toy, extra_corpus=(str(path),))
+    corpus = prepare_corpus(options, directory=tmp_path / "run")
+    assert (corpus.dev, corpus.tests) == (plain.dev, plain.tests)
+    assert load_sets(options).tests == plain.tests
+    assert sorted(corpus.train) == sorted([*plain.train, *extra])
+    assert corpus.report.dropped["in dev or test"] >= len(leak)
+    assert f"{path.parent.name}/extra.tsv" in corpus.info["files"]
+    write_tsv(path, extra[:7])
+    again = prepare_corpus(options, directory=tmp_path / "run")
+    assert len(again.train) == len(plain.train) + 7
+
+
 def test_limits_come_from_the_options(toy):
     """Catches: cleaning by its defaults, whatever the options say."""
     assert prepare_corpus(config(toy)).report.dropped.keys() <= {"in dev or test"}

@@ -51,6 +51,7 @@ class Origin:
         dev: Reads the development set. None: a share of `train`.
         tests: Name of a test set -> what reads it. Empty: a share of `train`.
         shares: The shares of `train` that are not for training.
+        extra: Reads further pairs, all of them for training.
     """
 
     info: CorpusInfo
@@ -58,6 +59,7 @@ class Origin:
     dev: Reader | None = None
     tests: Mapping[str, Reader] = field(default_factory=dict)
     shares: Shares = field(default_factory=Shares)
+    extra: Reader = tuple
 
 
 def find_origin(config: DataConfig) -> Origin:
@@ -76,14 +78,18 @@ def find_origin(config: DataConfig) -> Origin:
             origin = _find_named(find_corpus(name), config)
         case _:
             origin = _find_files(config)
-    if not config.dev_corpus:
-        return origin
-    paths = [Path(name) for name in config.dev_corpus]
-    return replace(
-        origin,
-        dev=partial(_read_files, paths, origin.info["languages"]),
-        shares=replace(origin.shares, dev=0.0),
-    )
+    languages = origin.info["languages"]
+    if config.dev_corpus:
+        paths = [Path(name) for name in config.dev_corpus]
+        shares = replace(origin.shares, dev=0.0)
+        dev = partial(_read_files, paths, languages)
+        origin = replace(origin, dev=dev, shares=shares)
+    if config.extra_corpus:
+        paths = [Path(name) for name in config.extra_corpus]
+        info = {**origin.info, "files": origin.info["files"] | _checksums(paths)}
+        extra = partial(_read_files, paths, languages)
+        origin = replace(origin, info=info, extra=extra)
+    return origin
 
 
 def load_tokenized_references(config: DataConfig) -> dict[str, list[str]]:
@@ -152,10 +158,14 @@ def _find_files(config: DataConfig) -> Origin:
         licence="",
         attribution="",
         release="",
-        # Enough to tell en/train.txt from es/train.txt; the rest is nobody's business.
-        files={"/".join(path.parts[-2:]): file_checksum(path) for path in paths},
+        files=_checksums(paths),
     )
     return Origin(info, train=partial(_read_files, paths, info["languages"]))
+
+
+def _checksums(paths: list[Path]) -> dict[str, str]:
+    # Enough to tell en/train.txt from es/train.txt; the rest is nobody's business.
+    return {"/".join(path.parts[-2:]): file_checksum(path) for path in paths}
 
 
 def _read_files(paths: list[Path], languages: list[str]) -> Iterator[Pair]:

@@ -6,6 +6,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from translator.config import DataConfig
@@ -99,7 +100,10 @@ def _prepare(
     """Writes the training pairs to the folder, and returns the sets."""
     report = CleaningReport()
     held_out = _read_own_sets(origin)
-    pairs = _clean_and_split(origin, config, held_out, report, progress)
+    pairs = chain(
+        _clean_and_split(origin, config, held_out, report, progress),
+        _clean(origin.extra, config, report, progress if config.extra_corpus else None),
+    )
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory) as temporary:
         # Which training pairs share a sentence with dev or test is known at the end.
@@ -168,9 +172,18 @@ def _clean_and_split(
     progress: Progress | None,
 ) -> Iterator[Pair]:
     """Yields candidates for training; the other sets and the report fill meanwhile."""
-    rules = CleaningRules(config.max_characters, config.max_length_ratio)
-    pairs = clean_pairs(_count(origin.train, progress), rules, report)
+    pairs = _clean(origin.train, config, report, progress)
     return hold_out(pairs, origin.shares, held_out)
+
+
+def _clean(
+    reader: Reader,
+    config: DataConfig,
+    report: CleaningReport,
+    progress: Progress | None,
+) -> Iterator[Pair]:
+    rules = CleaningRules(config.max_characters, config.max_length_ratio)
+    return clean_pairs(_count(reader, progress), rules, report)
 
 
 def _count(reader: Reader, progress: Progress | None) -> Iterator[Pair]:
