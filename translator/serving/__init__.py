@@ -1,0 +1,1 @@
+"""Translations for many clients at a time, over HTTP."""
