@@ -1,8 +1,9 @@
-"""Opens the page that translates: `uv run serve.py [MODEL]`."""
+"""Opens the page that translates, and the API: `uv run serve.py [MODEL ...]`."""
 
 import errno
 import signal
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,14 +18,14 @@ NUM_PORTS = 100  # how many to try when none was asked for
 
 
 def main(
-    model: Annotated[
-        Path,
+    models: Annotated[
+        list[Path],
         typer.Argument(
-            help="A run folder of `translator train`, or what `translator export` made "
-            "of it.",
+            help="Run folders of `translator train`, or what `translator export` made "
+            "of them. The page shows the first, the API has all.",
             show_default="data/models/en-es",
         ),
-    ] = DEFAULT_MODEL,
+    ] = (DEFAULT_MODEL,),
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 lets others in.")
     ] = "127.0.0.1",
@@ -37,34 +38,69 @@ def main(
             show_default=f"{DEFAULT_PORT}, or the next that is free",
         ),
     ] = None,
+    api_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="TRANSLATOR_API_KEYS",
+            help="Key that a program must show to use the API; may be given several "
+            "times. Default: nobody needs one. The page needs none.",
+            show_envvar=True,
+        ),
+    ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Site whose pages may use the API, such as https://example.org, or * "
+            "for all; may be given several times.",
+        ),
+    ] = None,
 ) -> None:
-    """Serves a page and an API that translate with one model."""
+    """Serves a page and an API that translate.
+
+    The API is described at /docs. Programs that know LibreTranslate or TensorFlow
+    Serving can use it as it is.
+    """
     try:
-        serve(model, host, port)
+        serve(models, host, port, api_key or [], origin or [])
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
 
 
-def serve(model: Path, host: str, port: int | None) -> None:
-    """Loads the model once, serves it, and returns on Ctrl-C or SIGTERM."""
-    if not model.is_dir():
-        raise UserError(
-            f"there is no model in {model}. Give the folder of a trained model, or "
-            "make one with `translator train`."
-        )
+def serve(
+    models: Sequence[Path],
+    host: str,
+    port: int | None,
+    api_keys: Sequence[str],
+    origins: Sequence[str],
+) -> None:
+    """Loads each model once, serves all, and returns on Ctrl-C or SIGTERM."""
+    for model in models:
+        if not model.is_dir():
+            raise UserError(
+                f"there is no model in {model}. Give the folder of a trained model, or "
+                "make one with `translator train`."
+            )
     with listen(host, port) as listener:
         # One after the other: the imports take turns at Python's lock anyway, so a
         # thread for each was measured to gain nothing.
         with no_collections():
-            translator = load_translator(model)
+            translators = [load_translator(model) for model in models]
+            from translator.serving.app import create_app
+            from translator.serving.service import Service, WaitingTranslator
             from translator.web import ui
 
-            ui.warm_up(translator)
-            app = ui.mount_app(ui.build_app(translator))
-        source = ui.language_name(translator.source_language)
-        target = ui.language_name(translator.target_language)
-        run_server(app, listener, f"{source} to {target} at {address_of(listener)}")
+            service = Service(translators)
+            first = WaitingTranslator(service, service.models[0])
+            ui.warm_up(first)
+            service.warm_up()
+            app = create_app(service, api_keys, origins)
+            app = ui.mount_page(app, ui.build_app(first))
+        titles = ", ".join(model.title for model in service.models)
+        try:
+            run_server(app, listener, f"{titles} at {address_of(listener)}")
+        finally:
+            service.close()
 
 
 def load_translator(path: Path) -> Any:

@@ -37,12 +37,16 @@ class FakeTranslator:
     source_language = "en"
     target_language = "es"
     config = Config()
+    search = config.search
     is_search_fixed = False
     max_characters = 500
     card = "---\nlicense: cc-by-2.0\n---\n# A fake model\n\nWrites backwards.\n"
 
     def __init__(self):
         self.calls = []
+
+    def check_num_hypotheses(self, num_hypotheses, search):
+        assert 1 <= num_hypotheses <= search.beam_size
 
     def translate(self, texts, search=None, num_hypotheses=1):
         self.calls.append((texts, search, num_hypotheses))

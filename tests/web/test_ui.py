@@ -302,7 +302,7 @@ def call(server, body):
         ('{"data": ["hi", "5", 1]}', "error", "must be a whole number"),
         ('{"data": ["hi", 5, NaN]}', "error", "must be a whole number"),
         ('{"data": ["bug", 5, 1]}', "error", "Something went wrong"),
-        ('{"data": ["' + "x" * 5_000_000 + '", 5, 1]}', "error", "the limit is 500"),
+        ('{"data": ["' + "x" * 500_000 + '", 5, 1]}', "error", "the limit is 500"),
     ],
     ids=lambda value: value[:24],
 )
@@ -312,3 +312,22 @@ def test_bad_calls_of_the_api(server, body, event, expected):
     assert received == event
     assert expected in data
     assert "Traceback" not in data
+
+
+def test_no_door_takes_more_than_a_text(server):
+    """Mistake: Gradio's upload, which takes files though the page has none for them."""
+    for path in ("upload", "call/translate", "queue/join"):
+        files = {"files": b"x" * 2_000_000}
+        reply = httpx.post(f"{server}gradio_api/{path}", files=files, timeout=60)
+        assert reply.status_code == 413
+        assert "1,000,000 bytes" in reply.json()["error"]
+
+
+def test_the_api_stands_beside_the_page(server):
+    """Mistake: a page that swallows all routes, or one that is swallowed."""
+    body = {"q": "Hello you", "source": "en", "target": "es"}
+    answer = httpx.post(f"{server}translate", json=body, timeout=60).json()
+    assert answer == {"translatedText": "olleH uoy"}
+    assert httpx.get(f"{server}ready").json() == {"status": "ready"}
+    assert "/v1/translate" in httpx.get(f"{server}openapi.json").json()["paths"]
+    assert "gradio" in httpx.get(server).text

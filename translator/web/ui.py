@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 MAX_BEAM_SIZE = 16  # what one visitor may ask of a shared server
 MAX_ALTERNATIVES = 10
 DEFAULT_ALTERNATIVES = 3
+MAX_TOGETHER = 16  # requests that wait for the model, to be translated together
 MAX_WAITING = 64  # requests in the queue; later ones are told to come back
 
 # What the page offers to somebody who does not know what to type.
@@ -96,16 +97,16 @@ def build_app(translator: Any, examples: Sequence[str] | None = None) -> gr.Bloc
                 **private,
             ).success(**shown, show_progress="hidden", **private)
         sentence.input(**shown, **private)
-    return app.queue(max_size=MAX_WAITING, default_concurrency_limit=1)
+    return app.queue(max_size=MAX_WAITING, default_concurrency_limit=MAX_TOGETHER)
 
 
-def mount_app(app: gr.Blocks) -> FastAPI:
-    """Returns the page as an ASGI app: with its looks, its limits, its privacy."""
-    # Without the pages about an API that is empty; they would load scripts from afar.
-    server_app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
+    """Puts the page at `/`, behind all other routes of an app: with its looks, its
+    limits, its privacy.
+    """
     return gr.mount_gradio_app(
-        server_app,
         app,
+        page,
         path="/",
         theme=page_theme(),
         css_paths=Path(__file__).with_name("page.css"),

@@ -1,0 +1,338 @@
+"""The doors of the server: what comes out, and what bad input gets."""
+
+import json
+
+import pytest
+from echo import Echo
+from fastapi.testclient import TestClient
+
+from translator.serving.app import create_app
+from translator.serving.service import Limits, Service
+
+LIMITS = Limits(characters=100, texts=4, body_bytes=2_000, hypotheses=5)
+
+
+@pytest.fixture
+def service():
+    service = Service([Echo(), Echo("es", "en"), Echo("en", "fr", True)], LIMITS)
+    service.warm_up()
+    yield service
+    service.close()
+
+
+@pytest.fixture
+def client(service):
+    return TestClient(create_app(service), raise_server_exceptions=False)
+
+
+def error_of(answer, status=400):
+    assert answer.status_code == status, answer.text
+    assert set(answer.json()) == {"error"}
+    assert "\n" not in answer.json()["error"]
+    return answer.json()["error"]
+
+
+# --- LibreTranslate ------------------------------------------------------------------
+
+
+def ask(client, **body):
+    return client.post("/translate", json={"source": "en", "target": "es"} | body)
+
+
+def test_a_text_and_a_list_have_answers_of_their_own_shape(client):
+    assert ask(client, q="abc").json() == {"translatedText": "cba"}
+    assert ask(client, q=["ab", "cd. "]).json() == {"translatedText": ["ba", ".dc "]}
+    assert ask(client, q="😀").json() == {"translatedText": "😀"}
+
+
+def test_a_form_is_as_good_as_json(client):
+    body = {"q": "ab\r\ncd", "source": "EN", "target": "es", "format": "text"}
+    answer = client.post("/translate", data=body)
+    assert answer.json() == {"translatedText": "ba\ndc"}
+
+
+def test_alternatives_are_others_and_only_on_request(client):
+    answer = ask(client, q="ab", alternatives=2).json()
+    assert answer == {"translatedText": "ba", "alternatives": ["AB", "ab 0"]}
+    answer = ask(client, q=["ab", "c"], alternatives="1").json()
+    assert answer["alternatives"] == [["AB"], ["C"]]
+    # Beyond the beam of a search that is fixed there are no more.
+    answer = ask(client, q="ab", alternatives=4, target="fr").json()
+    assert len(answer["alternatives"]) == 3
+
+
+def test_the_language_is_detected_on_request(client):
+    answer = ask(client, q="¿Dónde está la biblioteca?", source="auto", target="en")
+    assert answer.json()["detectedLanguage"]["language"] == "es"
+    assert answer.json()["detectedLanguage"]["confidence"] > 50
+    answer = ask(client, q=["Where is the library?", "No."], source="auto").json()
+    assert [d["language"] for d in answer["detectedLanguage"]] == ["en", "en"]
+    [detected] = client.post("/detect", json={"q": "Where is the house?"}).json()
+    assert detected["language"] == "en"
+    assert client.post("/detect", json={"q": "12 😀"}).json() == [
+        {"confidence": 0.0, "language": "en"}
+    ]
+
+
+def test_html_keeps_its_tags(client):
+    q = '<p class="x">ab &amp; <b>cd</b></p><code>ef</code><br/>'
+    answer = ask(client, q=q, format="html").json()["translatedText"]
+    assert answer == '<p class="x">&amp; ba <b>dc</b></p><code>ef</code><br/>'
+
+
+def test_languages_are_those_that_can_be_translated(client):
+    assert client.get("/languages").json() == [
+        {"code": "en", "name": "English", "targets": ["es", "fr"]},
+        {"code": "es", "name": "Spanish", "targets": ["en"]},
+        {"code": "fr", "name": "French", "targets": []},
+    ]
+    settings = client.get("/frontend/settings").json()
+    assert settings["charLimit"] == 100 and not settings["keyRequired"]
+    assert settings["language"]["target"] == {"code": "es", "name": "Spanish"}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"q": ""}, "Invalid request: missing q parameter"),
+        ({"q": "a", "source": None}, "Invalid request: missing source parameter"),
+        ({"q": "a", "target": ""}, "Invalid request: missing target parameter"),
+        ({"q": "a", "source": "xx"}, "xx is not supported"),
+        ({"q": "a", "format": "pdf"}, "pdf format is not supported"),
+        (
+            {"q": "a", "source": "fr"},
+            "Spanish (es) is not available as a target language from French (fr)",
+        ),
+        (
+            {"q": "a", "alternatives": "x"},
+            "Invalid request: alternatives parameter is not a number",
+        ),
+        (
+            {"q": "a", "alternatives": 5},
+            "Invalid request: alternatives parameter must be <= 4",
+        ),
+        ({"q": "a" * 101}, "a text may have at most 100 characters."),
+        ({"q": ["a"] * 5}, "a request may have at most 4 texts."),
+        ({"q": ["a", 1]}, "a text must be a string. Received: int as text 2."),
+        ({"q": {"a": 1}}, "a text must be a string. Received: dict as text 1."),
+        ({"q": ["<b>a</b>", 3], "format": "html"}, "a text must be a string."),
+    ],
+)
+def test_mistakes_have_the_messages_that_clients_know(client, body, message):
+    assert message in error_of(ask(client, **body))
+
+
+@pytest.mark.parametrize("content", ["[1]", "{", '"a"', "[" * 1_500, "NaN"])
+def test_what_is_no_json_object(client, content):
+    headers = {"content-type": "application/json"}
+    answer = client.post("/translate", content=content, headers=headers)
+    assert error_of(answer) == "Invalid JSON format"
+
+
+# --- /v1 -----------------------------------------------------------------------------
+
+
+def test_all_that_is_known_on_request(client):
+    body = {"text": "one two. three four", "num_hypotheses": 2, "attention": True}
+    answer = client.post("/v1/translate", json=body).json()
+    assert (answer["model"], answer["source"], answer["target"]) == (
+        "en-es",
+        "en",
+        "es",
+    )
+    [text] = answer["translations"]
+    [sentence] = text["sentences"]
+    assert sentence["tokens"] == ["one", "two.", "three", "four"]
+    assert [h["text"] for h in sentence["hypotheses"]] == [
+        "ruof eerht .owt eno",
+        "ONE TWO. THREE FOUR",
+    ]
+    assert sentence["hypotheses"][0]["attention"] == [[0.25] * 4] * 4
+    plain = client.post("/v1/translate", json={"text": ["a", "b"]}).json()
+    assert [t["text"] for t in plain["translations"]] == ["a", "b"]
+    assert "tokens" not in plain["translations"][0]["sentences"][0]
+
+
+def test_models_are_found_by_name_or_language(client):
+    def used(**body):
+        return client.post("/v1/translate", json={"text": "a"} | body).json()["model"]
+
+    assert [model["name"] for model in client.get("/v1/models").json()] == [
+        "en-es",
+        "es-en",
+        "en-fr",
+    ]
+    assert used() == "en-es"
+    assert used(target="fr") == "en-fr"
+    assert used(source="es") == "es-en"
+    assert used(model="en-fr", source="en") == "en-fr"
+
+
+def test_search_options_change_the_search(client, service):
+    options = {"beam_size": 2, "length_penalty": 0.5}
+    client.post("/v1/translate", json={"text": "a", "search": options})
+    search = service.find("en-es").translator.calls[-1][1]
+    assert (search.beam_size, search.length_penalty) == (2, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "message"),
+    [
+        ({}, 400, "text: field required."),
+        ({"text": 1}, 400, "text.str: input should be a valid string."),
+        ({"text": "a", "txt": "b"}, 400, "txt: extra inputs are not permitted."),
+        ({"text": "a", "model": "xx"}, 404, "no model 'xx'. There are: en-es, es-en"),
+        ({"text": "a", "source": "de"}, 404, "no model from 'de'"),
+        ({"text": "a", "model": "en-es", "target": "fr"}, 400, "English to Spanish"),
+        ({"text": "a", "search": {"beam_size": 99}}, 400, "beam_size"),
+        ({"text": "a", "num_hypotheses": 5}, 400, "from 1 to the beam size"),
+        ({"text": "a", "num_hypotheses": 6}, 400, "at most 5"),
+        ({"text": "a", "num_hypotheses": 0}, 400, "num_hypotheses"),
+        ({"text": "a", "target": "fr", "search": {"beam_size": 2}}, 400, "was fixed"),
+    ],
+)
+def test_mistakes_at_our_own_door(client, body, status, message):
+    answer = client.post("/v1/translate", json=body)
+    assert message in error_of(answer, status)
+
+
+# --- TensorFlow Serving --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "instances", [["ab", "c"], [{"text": "ab"}, {"text": "c"}], [{"b64": "YWI="}, "c"]]
+)
+def test_rows(client, instances):
+    answer = client.post("/v1/models/en-es:predict", json={"instances": instances})
+    assert answer.json() == {
+        "predictions": [
+            {"translation": "ba", "score": -0.5},
+            {"translation": "c", "score": -0.5},
+        ]
+    }
+
+
+@pytest.mark.parametrize("inputs", [["ab"], "ab", {"text": ["ab"]}, {"text": "ab"}])
+def test_columns(client, inputs):
+    body = {"signature_name": "serving_default", "inputs": inputs}
+    answer = client.post("/v1/models/en-es/versions/1:predict", json=body)
+    assert answer.json() == {"outputs": {"translation": ["ba"], "score": [-0.5]}}
+
+
+def test_more_rows_than_a_request_of_ours_may_have(client):
+    body = {"instances": [f"text {n}" for n in range(30)]}
+    rows = client.post("/v1/models/en-es:predict", json=body).json()["predictions"]
+    assert [row["translation"] for row in rows] == [
+        f"text {n}"[::-1] for n in range(30)
+    ]
+
+
+def test_status_and_metadata(client):
+    [version] = client.get("/v1/models/en-es").json()["model_version_status"]
+    assert (version["version"], version["state"]) == ("1", "AVAILABLE")
+    metadata = client.get("/v1/models/en-es/metadata").json()["metadata"]
+    signatures = metadata["signature_def"]["signature_def"]
+    assert set(signatures["serving_default"]["outputs"]) == {"translation", "score"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "message"),
+    [
+        ("xx", {"instances": ["a"]}, 404, "no model 'xx'"),
+        ("en-es/versions/2", {"instances": ["a"]}, 400, "no version 2"),
+        ("en-es", {}, 400, "Received: nothing."),
+        ("en-es", {"instances": ["a"], "inputs": ["a"]}, 400, "either instances or"),
+        ("en-es", {"instances": "a"}, 400, "must be a list"),
+        ("en-es", {"instances": [1]}, 400, "Received: int."),
+        ("en-es", {"instances": [{"b64": "!"}]}, 400, "not Base64"),
+        ("en-es", {"instances": [{"b64": 3}]}, 400, "not Base64"),
+        ("en-es", {"instances": ["a"], "signature_name": "x"}, 400, "signature 'x'"),
+        ("en-es", {"instances": ["a"], "colour": 1}, 400, "Received: colour, inst"),
+    ],
+)
+def test_mistakes_of_serving_clients(client, path, body, status, message):
+    answer = client.post(f"/v1/models/{path}:predict", json=body)
+    assert message in error_of(answer, status)
+
+
+# --- The whole -----------------------------------------------------------------------
+
+
+def test_probes(client, service):
+    assert client.get("/health").json() == {"status": "ok"}
+    assert client.get("/ready").status_code == 200
+    service.is_ready = False
+    assert client.get("/ready").status_code == 503
+    assert client.get("/health").status_code == 200
+
+
+def test_metrics_count_by_route_and_never_by_what_was_typed(client):
+    ask(client, q="abc")
+    ask(client, q="")
+    client.get("/nothing/here")
+    client.get("/v1/models/strange-name")
+    text = client.get("/metrics").text
+    assert 'translator_requests_total{route="/translate",status="200"} 1.0' in text
+    assert 'translator_requests_total{route="/translate",status="400"} 1.0' in text
+    assert 'translator_waiting_characters{model="en-es"} 0.0' in text
+    assert "strange" not in text and "nothing" not in text
+
+
+def test_a_failure_of_ours_tells_nothing(client):
+    message = error_of(ask(client, q="crash"), 500)
+    assert message == "something went wrong on the server. Its log has the details."
+
+
+@pytest.mark.parametrize("has_length", [True, False])
+def test_large_bodies_are_refused(client, has_length):
+    """Catches: a limit that trusts the header, or only reads it."""
+    content = json.dumps({"q": "a" * 5_000, "source": "en", "target": "es"}).encode()
+    chunks = (content[i : i + 500] for i in range(0, len(content), 500))
+    answer = client.post(
+        "/translate",
+        content=content if has_length else chunks,
+        headers={"content-type": "application/json"},
+    )
+    assert "at most 2,000 bytes" in error_of(answer, 413)
+
+
+def test_keys_are_asked_for_at_every_door_that_translates(service):
+    client = TestClient(create_app(service, api_keys=["k1", "k2"]))
+    doors = [
+        ("/translate", {"q": "a", "source": "en", "target": "es"}),
+        ("/detect", {"q": "a"}),
+        ("/v1/translate", {"text": "a"}),
+        ("/v1/models/en-es:predict", {"instances": ["a"]}),
+        ("/v1/models/en-es/versions/1:predict", {"instances": ["a"]}),
+    ]
+    for path, body in doors:
+        assert error_of(client.post(path, json=body), 403) == "Invalid API key"
+        headers = {"authorization": "Bearer k2"}
+        if path.startswith("/v1"):
+            assert client.post(path, json=body, headers=headers).status_code == 200
+        else:
+            body |= {"api_key": "k1"}
+            assert client.post(path, json=body).status_code == 200
+            body |= {"api_key": "é"}
+            assert client.post(path, json=body).status_code == 403
+    assert client.get("/frontend/settings").json()["keyRequired"]
+    assert client.get("/health").status_code == 200
+
+
+def test_other_sites_may_ask_only_if_they_were_let_in(service):
+    headers = {"origin": "https://example.org"}
+    plain = TestClient(create_app(service)).get("/health", headers=headers)
+    assert "access-control-allow-origin" not in plain.headers
+    app = create_app(service, origins=["https://example.org"])
+    answer = TestClient(app).get("/health", headers=headers)
+    assert answer.headers["access-control-allow-origin"] == "https://example.org"
+
+
+def test_every_door_gives_the_same_answer(client):
+    text = "  one. Two three?\n\n4 five "
+    expected = ask(client, q=text).json()["translatedText"]
+    assert expected.startswith("  ") and expected.endswith(" ") and "\n\n" in expected
+    native = client.post("/v1/translate", json={"text": text}).json()
+    assert native["translations"][0]["text"] == expected
+    rows = client.post("/v1/models/en-es:predict", json={"instances": [text]}).json()
+    assert rows["predictions"][0]["translation"] == expected

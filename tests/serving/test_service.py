@@ -1,0 +1,126 @@
+"""The models of a server, and what is refused before any of them is asked."""
+
+import asyncio
+import threading
+
+import pytest
+from echo import Echo
+
+from translator.config import SearchConfig
+from translator.errors import UserError
+from translator.serving.gathering import BusyError
+from translator.serving.service import (
+    Limits,
+    NotFoundError,
+    Service,
+    TooLateError,
+    WaitingTranslator,
+)
+
+
+class Waiting(Echo):
+    """Translates when it is allowed to."""
+
+    def __init__(self):
+        super().__init__()
+        self.allowed = threading.Event()
+
+    def translate_sentences(self, sentences, search=None, num_hypotheses=1):
+        assert self.allowed.wait(10)
+        return super().translate_sentences(sentences, search, num_hypotheses)
+
+
+@pytest.fixture
+def make_service():
+    services = []
+
+    def make(*translators, **limits):
+        services.append(Service(translators, Limits(**limits)))
+        return services[-1]
+
+    yield make
+    for service in services:
+        for model in service.models:
+            getattr(model.translator, "allowed", threading.Event()).set()
+        service.close()
+
+
+def translate(service, texts, **options):
+    model = service.models[0]
+    return asyncio.run(service.translate(model, texts, **options))
+
+
+def test_a_new_translator_takes_the_place_of_the_old(make_service):
+    """Catches: requests of before lost, or answered by the new one; a gap between."""
+    old, new = Waiting(), Echo()
+    service = make_service(old)
+    waiting = service.models[0].gatherer.submit(["ab"], old.search)
+    swap = threading.Thread(target=service.put, args=(new,))
+    swap.start()
+    while service.models[0].translator is old:
+        pass
+    assert translate(service, ["cd"])[0].text == "dc"
+    old.allowed.set()
+    swap.join(10)
+    assert [t.text for t in waiting.result(10)] == ["ba"]
+    assert old.calls[0][0] == ["ab"] and new.calls[0][0] == ["cd"]
+
+
+def test_an_answer_that_takes_too_long_is_given_up(make_service):
+    """Catches: a client that waits forever; work done for nobody."""
+    translator = Waiting()
+    service = make_service(translator, seconds=0.05)
+    with pytest.raises(TooLateError):
+        translate(service, ["first"])
+    with pytest.raises(TooLateError):
+        translate(service, ["second"])
+    with pytest.raises(UserError, match="took too long"):
+        WaitingTranslator(service, service.models[0]).translate(["third"])
+    translator.allowed.set()
+    service.models[0].gatherer.close()
+    assert ["second"] not in [sentences for sentences, *_ in translator.calls]
+
+
+def test_a_closed_service_is_busy(make_service):
+    service = make_service(Echo())
+    service.close()
+    with pytest.raises(BusyError):
+        translate(service, ["a"])
+    with pytest.raises(UserError, match="busy"):
+        WaitingTranslator(service, service.models[0]).translate(["a"])
+
+
+def test_texts_that_no_program_can_print_are_mended(make_service):
+    service = make_service(Echo())
+    assert translate(service, ["a\ud800\0b"])[0].source_text == "a\ufffdb"
+
+
+def test_models_by_name_and_pair(make_service):
+    service = make_service(Echo(), Echo("es", "en"))
+    assert service.find("es-en").title == "Spanish to English"
+    assert service.find_pair("en", "es").name == "en-es"
+    with pytest.raises(NotFoundError, match="en to es, es to en"):
+        service.find_pair("en", "de")
+
+
+def test_options_are_checked(make_service):
+    service = make_service(Echo(), Echo("es", "en", is_fixed=True), beam_size=6)
+    free, fixed = service.models
+    assert service.search_of(free, {"beam_size": 6}) == SearchConfig(
+        beam_size=6, length_penalty=1.0
+    )
+    with pytest.raises(UserError, match="at most 6. Received: 7"):
+        service.search_of(free, {"beam_size": 7})
+    with pytest.raises(UserError, match="was fixed"):
+        service.search_of(fixed, {"beam_size": 2})
+
+
+def test_the_page_s_translator_is_the_model_s(make_service):
+    service = make_service(Echo())
+    waiting = WaitingTranslator(service, service.models[0])
+    assert waiting.source_language == "en" and waiting.search.beam_size == 4
+    [translation] = waiting.translate(["one two"], num_hypotheses=2)
+    assert [h.text for h in translation.sentences[0].hypotheses] == [
+        "owt eno",
+        "ONE TWO",
+    ]

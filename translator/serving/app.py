@@ -1,0 +1,170 @@
+"""All doors of a server in one ASGI app: whom it lets in, how much, and how it is."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+import translator
+from translator.serving import libre, native, tf_serving
+from translator.serving.detection import Detection, Detector
+from translator.serving.errors import add_error_answers, error_answer
+from translator.serving.service import Service
+
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+def create_app(
+    service: Service, api_keys: Sequence[str] = (), origins: Sequence[str] = ()
+) -> FastAPI:
+    """Returns the app, without a page; documented at `/docs`.
+
+    Args:
+        service: What translates. The app warms nothing up and closes nothing.
+        api_keys: Who may translate; empty: everybody. A key comes as the header
+            `Authorization: Bearer KEY`, or as `api_key` of a LibreTranslate client.
+        origins: Other sites whose pages may ask, `*` for all; empty: none.
+    """
+    app = FastAPI(
+        title="translator",
+        version=translator.__version__,
+        description="Translates with GRU networks. The routes of LibreTranslate and of "
+        "TensorFlow Serving do what their clients expect; /v1 tells more.",
+    )
+    app.state.service = service
+    app.state.api_keys = tuple(api_keys)
+    app.state.detect = _LazyDetector(service)
+    for router in (libre.router, tf_serving.router, native.router):
+        app.include_router(router)
+    _add_probes(app, service)
+    add_error_answers(app)
+    app.add_middleware(_BodyLimit, service.limits.body_bytes)
+    metrics = _Metrics(service)
+    app.add_route("/metrics", metrics.answer, include_in_schema=False)
+    app.middleware("http")(metrics.measure)
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+        )
+    return app
+
+
+def _add_probes(app: FastAPI, service: Service) -> None:
+    @app.get("/health", tags=["probes"])
+    async def health() -> dict[str, str]:
+        """Tells that the process answers."""
+        return {"status": "ok"}
+
+    @app.get("/ready", tags=["probes"])
+    async def ready(response: Response) -> dict[str, str]:
+        """Tells whether all models are loaded and warm: 200, or 503."""
+        if service.is_ready:
+            return {"status": "ready"}
+        response.status_code = 503
+        return {"status": "loading"}
+
+
+class _LazyDetector:
+    """A `Detector` that is made when somebody asks it: its model takes a second."""
+
+    def __init__(self, service: Service):
+        self._service = service
+        self._detector: Detector | None = None
+
+    def __call__(self, text: str) -> Detection:
+        if self._detector is None:
+            targets = self._service.targets()
+            languages = {*targets, *(t for some in targets.values() for t in some)}
+            default = self._service.models[0].source_language
+            self._detector = Detector(languages, default)
+        return self._detector.detect(text)
+
+
+class _BodyLimit:
+    """Refuses bodies that are too large, at the latest when they are.
+
+    Args:
+        app: The app behind it.
+        limit: In bytes.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int):
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        length = headers.get(b"content-length", b"0")
+        refusal = f"a request may have at most {self.limit:,} bytes. Send it in parts."
+        if length.isdigit() and int(length) > self.limit:
+            await error_answer(413, refusal)(scope, receive, send)
+            return
+        received = 0
+
+        async def counted_receive() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.limit:
+                raise HTTPException(413, refusal)
+            return message
+
+        await self.app(scope, counted_receive, send)
+
+
+class _Metrics:
+    """Counts requests for Prometheus, by route and status: labels that are bounded."""
+
+    def __init__(self, service: Service):
+        self._service = service
+        self.registry = CollectorRegistry()
+        labels = ("route", "status")
+        self._requests = Counter(
+            "translator_requests", "Requests", labels, registry=self.registry
+        )
+        self._seconds = Histogram(
+            "translator_request_seconds",
+            "Time until the answer",
+            ("route",),
+            registry=self.registry,
+            buckets=_BUCKETS,
+        )
+        self.registry.register(self)
+
+    def collect(self):
+        """What is read when somebody asks."""
+        waiting = GaugeMetricFamily(
+            "translator_waiting_characters",
+            "Characters that wait or are being translated",
+            labels=("model",),
+        )
+        for model in self._service.models:
+            waiting.add_metric((model.name,), model.gatherer.waiting)
+        yield waiting
+
+    async def measure(self, request: Request, call_next: Callable) -> Response:
+        start = time.perf_counter()
+        response = await call_next(request)
+        route = getattr(request.scope.get("route"), "path", "other")
+        self._requests.labels(route, response.status_code).inc()
+        self._seconds.labels(route).observe(time.perf_counter() - start)
+        return response
+
+    async def answer(self, request: Request) -> Response:
+        return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)

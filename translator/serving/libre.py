@@ -1,0 +1,209 @@
+"""The door that programs know: the interface of LibreTranslate, in shapes and errors.
+
+A body is a JSON object or a form.
+"""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+
+from translator.languages import language_name
+from translator.serving.access import check_key
+from translator.serving.markup import split_markup
+from translator.serving.service import Model, NotFoundError, Service
+from translator.translations import Translation
+
+router = APIRouter(tags=["LibreTranslate"])
+
+_FORMATS = ("text", "html")
+
+
+def _body_of(**fields: str) -> dict[str, Any]:
+    """Describes a body for the documentation: field -> description."""
+    schema = {
+        "type": "object",
+        "properties": {
+            name: {"description": description} for name, description in fields.items()
+        },
+        "required": [name for name in ("q", "source", "target") if name in fields],
+    }
+    kinds = ("application/json", "application/x-www-form-urlencoded")
+    content = {kind: {"schema": schema} for kind in kinds}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+@router.post(
+    "/translate",
+    openapi_extra=_body_of(
+        q="Text to translate, or a list of texts.",
+        source="Code of its language, or auto.",
+        target="Code of the language wanted.",
+        format="text (default), or html: tags are kept.",
+        alternatives="How many other translations to list; default 0.",
+    ),
+)
+async def translate(request: Request) -> dict[str, Any]:
+    """Translates a text or several."""
+    service: Service = request.app.state.service
+    body = await _read_body(request)
+    q, source, target = (_required(body, name) for name in ("q", "source", "target"))
+    texts = q if isinstance(q, list) else [q]
+    kind = body.get("format") or "text"
+    if kind not in _FORMATS:
+        raise HTTPException(400, f"{kind} format is not supported")
+    num_alternatives = _count(body.get("alternatives"), service)
+    detected = None
+    if source == "auto":
+        detected = request.app.state.detect(" ".join(map(str, texts)))
+        source = detected["language"]
+    model = _find(service, str(source).lower(), str(target).lower())
+    translate_texts = _translate_html if kind == "html" else _translate_plain
+    translations, alternatives = await translate_texts(
+        service, model, texts, num_alternatives
+    )
+    answer: dict[str, Any] = {"translatedText": translations}
+    if detected:
+        answer["detectedLanguage"] = [detected] * len(texts)
+    if num_alternatives:
+        answer["alternatives"] = alternatives
+    if not isinstance(q, list):
+        answer = {name: value[0] for name, value in answer.items()}
+    return answer
+
+
+@router.post("/detect", openapi_extra=_body_of(q="Text of an unknown language."))
+async def detect(request: Request) -> list[dict[str, Any]]:
+    """Tells the language of a text, among those that can be translated."""
+    q = _required(await _read_body(request), "q")
+    text = " ".join(map(str, q)) if isinstance(q, list) else str(q)
+    return [request.app.state.detect(text)]
+
+
+@router.get("/languages")
+async def languages(request: Request) -> list[dict[str, Any]]:
+    """Lists the languages, and what each can be translated to."""
+    targets = request.app.state.service.targets()
+    codes = [*targets, *(code for some in targets.values() for code in some)]
+    return [
+        {"code": code, "name": language_name(code), "targets": targets.get(code, [])}
+        for code in dict.fromkeys(codes)
+    ]
+
+
+@router.get("/frontend/settings")
+async def settings(request: Request) -> dict[str, Any]:
+    """Lists what a front end has to know of this server."""
+    service: Service = request.app.state.service
+    first = service.models[0]
+    names = [
+        {"code": code, "name": language_name(code)}
+        for code in (first.source_language, first.target_language)
+    ]
+    return {
+        "charLimit": service.limits.characters,
+        "frontendTimeout": 500,
+        "apiKeys": bool(request.app.state.api_keys),
+        "keyRequired": bool(request.app.state.api_keys),
+        "suggestions": False,
+        "filesTranslation": False,
+        "supportedFilesFormat": [],
+        "language": {"source": names[0], "target": names[1]},
+    }
+
+
+async def _translate_plain(
+    service: Service, model: Model, texts: list, num_alternatives: int
+) -> tuple[list[str], list[list[str]]]:
+    texts = [t.replace("\r\n", "\n") if isinstance(t, str) else t for t in texts]
+    found = await service.translate(model, texts, *_search(model, num_alternatives))
+    return [translation.text for translation in found], [
+        _alternatives(translation, num_alternatives) for translation in found
+    ]
+
+
+async def _translate_html(
+    service: Service, model: Model, texts: list, num_alternatives: int
+) -> tuple[list[str], list[list[str]]]:
+    """Translates what stands between tags. It has no alternatives as a whole."""
+    parts = [split_markup(text) for text in service.check_texts(texts)]
+    pieces = [piece for part in parts for piece in part.texts]
+    translations: list[str] = []
+    for start in range(0, len(pieces), service.limits.texts):
+        some = pieces[start : start + service.limits.texts]
+        translations += [found.text for found in await service.translate(model, some)]
+    remaining = iter(translations)
+    joined = [part.join([next(remaining) for _ in part.texts]) for part in parts]
+    return joined, [[] for _ in texts]
+
+
+def _search(model: Model, num_alternatives: int):
+    """A beam as wide as the alternatives need, where it is not fixed."""
+    search = model.translator.search
+    if num_alternatives >= search.beam_size and not model.translator.is_search_fixed:
+        search = search.model_copy(update={"beam_size": num_alternatives + 1})
+    return search, min(num_alternatives + 1, search.beam_size)
+
+
+def _alternatives(translation: Translation, count: int) -> list[str]:
+    """Other translations of a text: its sentences' second best, third best, ..."""
+    sentences = translation.sentences
+    if not count or not sentences:
+        return []
+    found: list[str] = []
+    for rank in range(1, max(len(s.hypotheses) for s in sentences)):
+        text = " ".join(
+            s.hypotheses[min(rank, len(s.hypotheses) - 1)].text for s in sentences
+        )
+        if text and text != translation.text and text not in found:
+            found.append(text)
+    return found[:count]
+
+
+async def _read_body(request: Request) -> dict[str, Any]:
+    """Returns the fields of a request that has a key, if it needs one."""
+    if request.headers.get("content-type", "").startswith("application/json"):
+        try:
+            body = json.loads(await request.body())
+        except (ValueError, RecursionError):
+            raise HTTPException(400, "Invalid JSON format") from None
+        if not isinstance(body, dict):
+            raise HTTPException(400, "Invalid JSON format")
+    else:
+        body = dict(await request.form())
+    check_key(request, body.get("api_key"))
+    return body
+
+
+def _required(body: dict[str, Any], name: str) -> Any:
+    value = body.get(name)
+    if not value:
+        raise HTTPException(400, f"Invalid request: missing {name} parameter")
+    return value
+
+
+def _count(value: Any, service: Service) -> int:
+    try:
+        count = int(value or 0)
+    except (TypeError, ValueError, OverflowError):
+        message = "Invalid request: alternatives parameter is not a number"
+        raise HTTPException(400, message) from None
+    most = service.limits.hypotheses - 1
+    if not 0 <= count <= most:
+        message = f"Invalid request: alternatives parameter must be <= {most}"
+        raise HTTPException(400, message)
+    return count
+
+
+def _find(service: Service, source: str, target: str) -> Model:
+    targets = service.targets()
+    known = {*targets, *(code for some in targets.values() for code in some)}
+    for code in (source, target):
+        if code not in known:
+            raise HTTPException(400, f"{code} is not supported")
+    try:
+        return service.find_pair(source, target)
+    except NotFoundError:
+        names = [f"{language_name(code)} ({code})" for code in (target, source)]
+        message = f"{names[0]} is not available as a target language from {names[1]}"
+        raise HTTPException(400, message) from None

@@ -1,0 +1,184 @@
+"""Our own door, `/v1`: all that the network can tell about a translation."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from translator.errors import UserError
+from translator.serving.access import require_key
+from translator.serving.service import Model, Service
+from translator.translations import Hypothesis, SentenceTranslation, Translation
+
+router = APIRouter(prefix="/v1", tags=["translator"])
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class SearchOptions(_Body):
+    """How to search; what is left out is the model's own choice."""
+
+    beam_size: Annotated[
+        int | None, Field(ge=1, description="Hypotheses kept; 1 is greedy search.")
+    ] = None
+    length_penalty: Annotated[
+        float | None, Field(ge=0, le=5, description="More than 1 favours long ones.")
+    ] = None
+
+
+class TranslationRequest(_Body):
+    """Texts of one client."""
+
+    text: Annotated[
+        str | list[str],
+        Field(description="A text, or several; each of any number of lines."),
+    ]
+    model: Annotated[str, Field(description="Its name. Default: by languages.")] = ""
+    source: Annotated[str, Field(description="Code of the language it is in.")] = ""
+    target: Annotated[str, Field(description="Code of the language wanted.")] = ""
+    search: SearchOptions = SearchOptions()
+    num_hypotheses: Annotated[
+        int, Field(ge=1, description="Translations of each sentence, the best first.")
+    ] = 1
+    tokens: Annotated[bool, Field(description="Whether to list subwords.")] = False
+    attention: Annotated[
+        bool, Field(description="Whether to list, for each target token, its weights.")
+    ] = False
+
+
+class HypothesisAnswer(BaseModel):
+    """One translation of a sentence."""
+
+    text: str
+    score: Annotated[float, Field(description="log_prob / length ** length_penalty.")]
+    log_prob: Annotated[float, Field(description="Natural logarithm.")]
+    is_finished: Annotated[
+        bool, Field(description="False if it was cut off at the longest length.")
+    ]
+    tokens: list[str] | None = None
+    attention: list[list[float]] | None = None
+
+
+class SentenceAnswer(BaseModel):
+    """A sentence of a text, and its translations, the best first."""
+
+    source: str
+    tokens: list[str] | None = None
+    hypotheses: list[HypothesisAnswer]
+
+
+class TextAnswer(BaseModel):
+    """A text, with the white space between its sentences as it was."""
+
+    text: str
+    score: Annotated[float, Field(description="Mean over the sentences.")]
+    sentences: list[SentenceAnswer]
+
+
+class TranslationAnswer(BaseModel):
+    """The translations of all texts, in their order."""
+
+    model: str
+    source: str
+    target: str
+    translations: list[TextAnswer]
+
+
+@router.post(
+    "/translate", dependencies=[Depends(require_key)], response_model_exclude_none=True
+)
+async def translate(body: TranslationRequest, request: Request) -> TranslationAnswer:
+    """Translates texts; lists alternatives, subwords and attention on request."""
+    service: Service = request.app.state.service
+    model = _find(service, body)
+    search = service.search_of(model, body.search.model_dump(exclude_none=True))
+    texts = [body.text] if isinstance(body.text, str) else body.text
+    found = await service.translate(model, texts, search, body.num_hypotheses)
+    return TranslationAnswer(
+        model=model.name,
+        source=model.source_language,
+        target=model.target_language,
+        translations=[_text(translation, body) for translation in found],
+    )
+
+
+@router.get("/models")
+async def models(request: Request) -> list[dict[str, Any]]:
+    """Lists what this server translates by; the first one is the default."""
+    service: Service = request.app.state.service
+    return [
+        {
+            "name": model.name,
+            "title": model.title,
+            "source": model.source_language,
+            "target": model.target_language,
+            "search": model.translator.search.model_dump(),
+            "is_search_fixed": model.translator.is_search_fixed,
+        }
+        for model in service.models
+    ]
+
+
+def _find(service: Service, body: TranslationRequest) -> Model:
+    """By name, else by the languages that are given, else the first."""
+    if body.model:
+        model = service.find(body.model)
+        wanted = (
+            body.source or model.source_language,
+            body.target or model.target_language,
+        )
+        if wanted != (model.source_language, model.target_language):
+            raise UserError(
+                f"{model.name} translates {model.title}. Received: source "
+                f"{body.source!r}, target {body.target!r}."
+            )
+        return model
+    if body.source and body.target:
+        return service.find_pair(body.source, body.target)
+    for model in service.models:
+        if body.source in ("", model.source_language) and body.target in (
+            "",
+            model.target_language,
+        ):
+            return model
+    return service.find_pair(body.source, body.target)  # says which there are
+
+
+def _text(translation: Translation, body: TranslationRequest) -> TextAnswer:
+    return TextAnswer(
+        text=translation.text,
+        score=translation.score,
+        sentences=[_sentence(sentence, body) for sentence in translation.sentences],
+    )
+
+
+def _sentence(
+    sentence: SentenceTranslation, body: TranslationRequest
+) -> SentenceAnswer:
+    with_tokens = body.tokens or body.attention
+    return SentenceAnswer(
+        source=sentence.source_text,
+        tokens=sentence.source_tokens if with_tokens else None,
+        hypotheses=[
+            _hypothesis(hypothesis, body) for hypothesis in sentence.hypotheses
+        ],
+    )
+
+
+def _hypothesis(hypothesis: Hypothesis, body: TranslationRequest) -> HypothesisAnswer:
+    attention = None
+    if body.attention:
+        attention = [
+            [round(float(weight), 6) for weight in row]
+            for row in hypothesis.attention_weights
+        ]
+    return HypothesisAnswer(
+        text=hypothesis.text,
+        score=hypothesis.score,
+        log_prob=hypothesis.log_prob,
+        is_finished=hypothesis.is_finished,
+        tokens=hypothesis.tokens if body.tokens or body.attention else None,
+        attention=attention,
+    )

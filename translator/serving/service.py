@@ -1,0 +1,276 @@
+"""The models of a server: which there are, what they are asked, and how much of it."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from translator.config import SearchConfig, parse_config
+from translator.errors import UserError
+from translator.languages import language_name
+from translator.serving.gathering import BusyError, Gatherer
+from translator.translations import TextTranslator, Translation
+
+# What a warm-up translates: it traces, and loads what is loaded at first use.
+_WARM_UP = ("Hello.", "Where is it? I do not know.")
+
+
+class NotFoundError(UserError):
+    """What was asked for by its name is not here."""
+
+
+class TooLateError(Exception):
+    """The answer took longer than `Limits.seconds`."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may ask for.
+
+    Attributes:
+        characters: In one text; never more than the model takes.
+        texts: In one request.
+        body_bytes: Of a request.
+        beam_size: Of a search.
+        hypotheses: Of a sentence.
+        seconds: Until an answer has to be there.
+    """
+
+    characters: int = 10_000
+    texts: int = 128
+    body_bytes: int = 1_000_000
+    beam_size: int = 16
+    hypotheses: int = 10
+    seconds: float = 30.0
+
+
+@dataclass(frozen=True)
+class Model:
+    """A translator that is served, and what gathers its requests."""
+
+    translator: TextTranslator
+    gatherer: Gatherer
+
+    @property
+    def name(self) -> str:
+        return self.translator.name
+
+    @property
+    def source_language(self) -> str:
+        return self.translator.source_language
+
+    @property
+    def target_language(self) -> str:
+        return self.translator.target_language
+
+    @cached_property
+    def title(self) -> str:
+        """Such as `English to Spanish`."""
+        source, target = self.source_language, self.target_language
+        return f"{language_name(source)} to {language_name(target)}"
+
+
+class Service:
+    """Translates for many clients, by any of several models.
+
+    Args:
+        translators: At least one; of two with one name the last one counts.
+        limits: For every request.
+    """
+
+    def __init__(
+        self, translators: Sequence[TextTranslator], limits: Limits = Limits()
+    ):
+        self.limits = limits
+        self._models: dict[str, Model] = {}
+        self.is_ready = False
+        for translator in translators:
+            self.put(translator)
+
+    @property
+    def models(self) -> list[Model]:
+        """In the order in which they were given."""
+        return list(self._models.values())
+
+    def put(self, translator: TextTranslator) -> None:
+        """Serves a translator from now on, in place of one of the same name.
+
+        Requests that came before are answered by the old one.
+        """
+        old = self._models.get(translator.name)
+        model = Model(translator, Gatherer(translator))
+        self._models = self._models | {translator.name: model}
+        if old:
+            old.gatherer.close()
+
+    def warm_up(self) -> None:
+        """Translates with each model, so that no client waits for what is done once."""
+        for model in self.models:
+            search = model.translator.search
+            model.gatherer.submit(_WARM_UP, search).result()
+        self.is_ready = True
+
+    def close(self) -> None:
+        """Answers what is waiting and takes nothing more."""
+        self.is_ready = False
+        for model in self.models:
+            model.gatherer.close()
+
+    def find(self, name: str) -> Model:
+        """Returns a model by its name.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        if name not in self._models:
+            known = ", ".join(self._models)
+            raise NotFoundError(f"there is no model {name!r}. There are: {known}.")
+        return self._models[name]
+
+    def find_pair(self, source: str, target: str) -> Model:
+        """Returns the first model from one language to another.
+
+        Raises:
+            NotFoundError: There is none.
+        """
+        for model in self.models:
+            if (model.source_language, model.target_language) == (source, target):
+                return model
+        pairs = ", ".join(
+            f"{m.source_language} to {m.target_language}" for m in self.models
+        )
+        raise NotFoundError(
+            f"there is no model from {source!r} to {target!r}. There are: {pairs}."
+        )
+
+    def targets(self) -> dict[str, list[str]]:
+        """Returns each source language, and the languages it is translated to."""
+        targets: dict[str, list[str]] = {}
+        for model in self.models:
+            known = targets.setdefault(model.source_language, [])
+            if model.target_language not in known:
+                known.append(model.target_language)
+        return targets
+
+    def check_texts(self, texts: Sequence[Any]) -> list[str]:
+        """Returns texts that any program can print: no NUL, no lone surrogates.
+
+        Raises:
+            UserError: Too many, too long, or none.
+        """
+        limits = self.limits
+        if len(texts) > limits.texts:
+            raise UserError(
+                f"a request may have at most {limits.texts} texts. Received: "
+                f"{len(texts):,}. Send them in parts."
+            )
+        for number, text in enumerate(texts, 1):
+            if not isinstance(text, str):
+                raise UserError(
+                    f"a text must be a string. Received: {type(text).__name__} as text "
+                    f"{number}."
+                )
+            if len(text) > limits.characters:
+                raise UserError(
+                    f"a text may have at most {limits.characters:,} characters. "
+                    f"Received: {len(text):,} in text {number}. Send it in parts."
+                )
+        return [_printable(text) for text in texts]
+
+    def search_of(self, model: Model, options: dict[str, Any]) -> SearchConfig:
+        """Returns the model's search with some options changed.
+
+        Raises:
+            UserError: An option out of bounds, or any where they are fixed.
+        """
+        search = model.translator.search
+        if not options:
+            return search
+        if model.translator.is_search_fixed:
+            raise UserError(
+                f"the search of {model.name} was fixed when it was exported. "
+                f"Leave out: {', '.join(options)}."
+            )
+        search = parse_config({"search": search.model_dump() | options}).search
+        if search.beam_size > self.limits.beam_size:
+            raise UserError(
+                f"beam_size may be at most {self.limits.beam_size}. Received: "
+                f"{search.beam_size}."
+            )
+        return search
+
+    async def translate(
+        self,
+        model: Model,
+        texts: Sequence[Any],
+        search: SearchConfig | None = None,
+        num_hypotheses: int = 1,
+    ) -> list[Translation]:
+        """Translates the texts of one client, together with those of others.
+
+        Raises:
+            UserError: Bad texts, or too many hypotheses.
+            BusyError: Too much is waiting.
+            TooLateError: It took too long.
+        """
+        texts = self.check_texts(texts)
+        search = search or model.translator.search
+        if num_hypotheses > self.limits.hypotheses:
+            raise UserError(
+                f"at most {self.limits.hypotheses} translations of a sentence can be "
+                f"asked for. Received: {num_hypotheses}."
+            )
+        model.translator.check_num_hypotheses(num_hypotheses, search)
+        future = model.gatherer.submit(texts, search, num_hypotheses)
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                return await asyncio.wrap_future(future)
+        except TimeoutError:
+            raise TooLateError from None
+
+
+def _printable(text: str) -> str:
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.replace("\0", "")
+
+
+class WaitingTranslator:
+    """A served model for code that waits for its answers, such as the page.
+
+    It has all attributes of its translator.
+
+    Args:
+        service: Of the model.
+        model: What translates.
+    """
+
+    def __init__(self, service: Service, model: Model):
+        self._service = service
+        self._model = model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model.translator, name)
+
+    def translate(
+        self,
+        texts: Sequence[str],
+        search: SearchConfig | None = None,
+        num_hypotheses: int = 1,
+    ) -> list[Translation]:
+        """Translates the texts of one client, together with those of others.
+
+        Raises:
+            UserError: Bad texts; the server is busy, or slow.
+        """
+        texts = self._service.check_texts(texts)
+        search = search or self._model.translator.search
+        try:
+            future = self._model.gatherer.submit(texts, search, num_hypotheses)
+            return future.result(self._service.limits.seconds)
+        except BusyError:
+            raise UserError("the server is busy. Try again in a few seconds.") from None
+        except TimeoutError:
+            raise UserError(
+                "the translation took too long. Translate less text at a time."
+            ) from None

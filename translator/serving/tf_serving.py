@@ -1,0 +1,152 @@
+"""The door of TensorFlow Serving: its REST interface over the models of this server.
+
+A client that was written for `tensorflow_model_server` and the signature
+`serving_default` of `translator export` works here, too. A text may be any number of
+sentences here, as at every door of this server.
+
+Source: TensorFlow Serving, "RESTful API" (api_rest.md).
+"""
+
+import asyncio
+import base64
+import binascii
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+
+from translator.errors import UserError
+from translator.serving.access import require_key
+from translator.serving.service import Model, Service
+
+router = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving"])
+
+VERSION = "1"
+_SIGNATURE = "serving_default"
+
+
+@router.get("/{name}")
+@router.get("/{name}/versions/{version}", include_in_schema=False)
+async def status(name: str, request: Request, version: str = VERSION) -> dict[str, Any]:
+    """Tells whether a model is there."""
+    _find(request, name, version)
+    state = {"error_code": "OK", "error_message": ""}
+    return {
+        "model_version_status": [
+            {"version": VERSION, "state": "AVAILABLE", "status": state}
+        ]
+    }
+
+
+@router.get("/{name}/metadata")
+@router.get("/{name}/versions/{version}/metadata", include_in_schema=False)
+async def metadata(
+    name: str, request: Request, version: str = VERSION
+) -> dict[str, Any]:
+    """Describes the signatures: what goes in, what comes out."""
+    _find(request, name, version)
+    signature = {
+        "inputs": {"text": _tensor("DT_STRING", -1)},
+        "outputs": {
+            "translation": _tensor("DT_STRING", -1),
+            "score": _tensor("DT_FLOAT", -1),
+        },
+        "method_name": "tensorflow/serving/predict",
+    }
+    return {
+        "model_spec": {"name": name, "signature_name": "", "version": VERSION},
+        "metadata": {"signature_def": {"signature_def": {_SIGNATURE: signature}}},
+    }
+
+
+@router.post("/{name}:predict", dependencies=[Depends(require_key)])
+@router.post(
+    "/{name}/versions/{version}:predict",
+    include_in_schema=False,
+    dependencies=[Depends(require_key)],
+)
+async def predict(
+    name: str, body: dict[str, Any], request: Request, version: str = VERSION
+) -> dict[str, Any]:
+    """Translates `instances` (a list of texts) or `inputs` (columns)."""
+    model = _find(request, name, version)
+    signature = body.get("signature_name") or _SIGNATURE
+    if signature != _SIGNATURE:
+        raise UserError(
+            f"there is no signature {signature!r} here. Use {_SIGNATURE}, or ask /v1/"
+            "translate for alternatives."
+        )
+    unknown = {*body} - {"signature_name", "instances", "inputs"}
+    if unknown or ("instances" in body) == ("inputs" in body):
+        raise UserError(
+            "a request must have either instances or inputs, and may have a "
+            f"signature_name. Received: {', '.join(sorted(body)) or 'nothing'}."
+        )
+    is_rows = "instances" in body
+    texts = _rows(body["instances"]) if is_rows else _columns(body["inputs"])
+    columns = await _translate(request.app.state.service, model, texts)
+    if is_rows:
+        names = list(columns)
+        rows = zip(*columns.values(), strict=True)
+        return {"predictions": [dict(zip(names, row, strict=True)) for row in rows]}
+    return {"outputs": columns}
+
+
+async def _translate(
+    service: Service, model: Model, texts: list[str]
+) -> dict[str, list]:
+    limit = service.limits.texts
+    parts = [texts[start : start + limit] for start in range(0, len(texts), limit)]
+    found = await asyncio.gather(*(service.translate(model, part) for part in parts))
+    translations = [translation for part in found for translation in part]
+    return {
+        "translation": [translation.text for translation in translations],
+        "score": [translation.score for translation in translations],
+    }
+
+
+def _find(request: Request, name: str, version: str) -> Model:
+    if version != VERSION:
+        raise UserError(
+            f"there is no version {version} of {name}. There is: {VERSION}."
+        )
+    return request.app.state.service.find(name)
+
+
+def _rows(instances: Any) -> list[str]:
+    """Texts in a list, or each in an object under `text`."""
+    if not isinstance(instances, list):
+        raise UserError("instances must be a list of texts.")
+    return [
+        _text(row["text"] if isinstance(row, dict) and "text" in row else row)
+        for row in instances
+    ]
+
+
+def _columns(inputs: Any) -> list[str]:
+    """A text, a list of texts, or either of them under `text`."""
+    if isinstance(inputs, dict) and {*inputs} == {"text"}:
+        inputs = inputs["text"]
+    return [_text(text) for text in (inputs if isinstance(inputs, list) else [inputs])]
+
+
+def _text(value: Any) -> str:
+    """A string, or `{"b64": ...}` of one in UTF-8."""
+    if isinstance(value, dict) and {*value} == {"b64"}:
+        try:
+            return base64.b64decode(value["b64"], validate=True).decode(
+                errors="replace"
+            )
+        except (binascii.Error, TypeError, ValueError):
+            raise UserError("the value of b64 is not Base64.") from None
+    if not isinstance(value, str):
+        raise UserError(
+            f"a text must be a string, or an object with b64. Received: "
+            f"{type(value).__name__}."
+        )
+    return value
+
+
+def _tensor(dtype: str, *sizes: int) -> dict[str, Any]:
+    dim = [{"size": str(size), "name": ""} for size in sizes]
+    shape = {"dim": dim, "unknown_rank": False}
+    return {"dtype": dtype, "tensor_shape": shape, "name": ""}
