@@ -4,6 +4,8 @@ import json
 import shutil
 import subprocess
 import sys
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +15,10 @@ import keras
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from translator.checkpoints import saved_versions
 from translator.errors import UserError
 from translator.export import SavedModelTranslator, export_saved_model
+from translator.tokenizer import pad_ids
 
 SENTENCES = ["The red house.", "Where did you leave my keys?", "Nobody"]
 HARD_SENTENCES = [
@@ -32,10 +36,8 @@ NO_UTF8 = [b"caf\xe9 \xff", b"a\xe2\x82 b", b"\xed\xa0\x80 c", b" \xff\xc2\xa0 d
 
 @pytest.fixture(scope="module")
 def saved_model_dir(translator, tmp_path_factory):
-    """The exported `translator`, in a folder that was there and empty."""
-    path = tmp_path_factory.mktemp("exports")
-    export_saved_model(translator, path)
-    return path
+    """The first version of the exported `translator`."""
+    return export_saved_model(translator, tmp_path_factory.mktemp("exports"))
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +138,54 @@ def test_it_stands_in_for_the_translator(translator, loaded):
     assert loaded.is_search_fixed and not translator.is_search_fixed
 
 
+def test_the_other_signatures(translator, saved_model_dir):
+    """Catches: another rank's tokens or attention, ids without their end."""
+    signatures = tf.saved_model.load(str(saved_model_dir)).signatures
+    assert set(signatures) == {
+        "serving_default",
+        "translate_nbest",
+        "translate_with_attention",
+        "translate_ids",
+    }
+    seen = signatures["translate_with_attention"](text=tf.constant(SENTENCES))
+    rows = translator.tokenizer.encode_batch(SENTENCES)
+    ids = signatures["translate_ids"](source_ids=tf.constant(pad_ids(rows)))
+    for row, expected in enumerate(translator.translate_sentences(SENTENCES)):
+        best = expected.hypotheses[0]
+        assert seen["translation"][row].numpy().decode() == best.text
+        assert float(seen["score"][row]) == pytest.approx(best.score, abs=1e-4)
+        tokens = [t.decode() for t in seen["tokens"][row].numpy() if t]
+        source_tokens = [t.decode() for t in seen["source_tokens"][row].numpy() if t]
+        assert (tokens, source_tokens) == (best.tokens, expected.source_tokens)
+        weights = seen["attention_weights"][row, : len(tokens), : len(source_tokens)]
+        np.testing.assert_allclose(weights, best.attention_weights, atol=1e-4)
+        own = [token for token in ids["ids"][row].numpy() if token]
+        assert translator.tokenizer.tokens(own) == best.tokens
+        assert float(ids["score"][row]) == pytest.approx(best.score, abs=1e-4)
+
+
+def test_warm_up_requests_are_what_a_server_reads(saved_model_dir, translator):
+    """Catches: a field of another number or type, a signature that is not there."""
+    prediction_log_pb2 = pytest.importorskip(
+        "tensorflow_serving.apis.prediction_log_pb2",
+        reason="needs tensorflow-serving-api",
+    )
+    path = saved_model_dir / "assets.extra" / "tf_serving_warmup_requests"
+    signatures = tf.saved_model.load(str(saved_model_dir)).signatures
+    asked = set()
+    for record in tf.data.TFRecordDataset(str(path)):
+        log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        assert log.WhichOneof("log_type") == "predict_log"
+        request = log.predict_log.request
+        assert request.model_spec.name == translator.name
+        assert set(request.inputs) == {"text"}
+        text = tf.make_ndarray(request.inputs["text"])
+        name = request.model_spec.signature_name
+        assert len(signatures[name](text=tf.constant(text)))
+        asked.add(name)
+    assert asked == set(signatures) - {"translate_ids"}
+
+
 def test_many_sentences_keep_their_order(translator, loaded, monkeypatch):
     """Catches: answers in the order of length; a last batch that is lost."""
     monkeypatch.setattr("translator.export._BATCH_SIZE", 2)
@@ -174,25 +224,41 @@ def test_other_search_options_are_refused(loaded):
     assert "Received: 4" in error_of(loaded.translate, ["Hi"], num_hypotheses=4)
 
 
-def test_nothing_is_overwritten(translator, tmp_path):
-    """Catches: somebody's files deleted; a file in the folder's place."""
+def test_versions_count_up_and_are_never_overwritten(translator, tmp_path, monkeypatch):
+    """Catches: somebody's files deleted, a version that changes under a server; other
+    folders, or half a version, taken for one.
+    """
+    monkeypatch.setattr(tf.saved_model, "save", fake_save)
+    model_dir = tmp_path / "out" / translator.name
+    assert export_saved_model(translator, tmp_path / "out") == model_dir / "1"
+    for name in ("7", "x9", ".12.part"):
+        (model_dir / name).mkdir()
+    assert export_saved_model(translator, tmp_path / "out", 9) == model_dir / "9"
+    assert export_saved_model(translator, tmp_path / "out") == model_dir / "10"
+    assert saved_versions(model_dir) == [1, 9, 10]
+    for version in (7, 9):
+        message = error_of(export_saved_model, translator, tmp_path / "out", version)
+        assert f"{version} exists, and a version never changes" in message
     (tmp_path / "mine.txt").write_text("mine")
-    assert "not an empty folder" in error_of(export_saved_model, translator, tmp_path)
-    path = tmp_path / "mine.txt"
-    assert "not an empty folder" in error_of(export_saved_model, translator, path)
-    assert path.read_text() == "mine"
+    message = error_of(export_saved_model, translator, tmp_path / "mine.txt")
+    assert "is a file" in message and (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def fake_save(module, path, signatures, options):
+    Path(path).mkdir(parents=True)
+    (Path(path) / "saved_model.pb").touch()
 
 
 def test_a_failure_leaves_nothing(translator, tmp_path, monkeypatch):
     """Catches: half of a SavedModel that looks like a whole one."""
 
-    def fail(module, path, **_):
-        (tmp_path / path).mkdir()
+    def fail(module, path, **options):
+        fake_save(module, path, **options)
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(tf.saved_model, "save", fail)
     with pytest.raises(OSError, match="No space left"):
-        export_saved_model(translator, tmp_path / "new")
+        export_saved_model(translator, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -233,11 +299,25 @@ def test_damaged_saved_model(saved_model_dir, tmp_path, damage):
     assert message.startswith(f"{path} cannot be loaded as a SavedModel of `translator")
 
 
-def test_the_graph_needs_no_python_and_no_gpu(saved_model_dir):
-    """Catches: an operation that other programs and machines do not have."""
+def operations_of(saved_model_dir):
     data = (saved_model_dir / "saved_model.pb").read_bytes()
     [graph] = saved_model_pb2.SavedModel.FromString(data).meta_graphs
     functions = graph.graph_def.library.function
-    operations = {node.op for function in functions for node in function.node_def}
+    nodes = chain(graph.graph_def.node, *(function.node_def for function in functions))
+    names = {function.signature.name for function in functions}
+    return {node.op for node in nodes} - names
+
+
+def test_an_older_server_has_all_operations(saved_model_dir):
+    """Catches: an operation that is newer than TensorFlow Serving, which follows a
+    minor version behind. The list is of TensorFlow 2.20 and TensorFlow Text 2.20.
+    """
+    path = Path(__file__).with_name("operations_of_tensorflow_2_20.txt")
+    assert operations_of(saved_model_dir) <= {*path.read_text("utf-8").split()}
+
+
+def test_the_graph_needs_no_python_and_no_gpu(saved_model_dir):
+    """Catches: an operation that other programs and machines do not have."""
+    operations = operations_of(saved_model_dir)
     assert "SentencepieceTokenizeOp" in operations
     assert not [op for op in operations if "PyFunc" in op or "Cudnn" in op]

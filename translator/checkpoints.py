@@ -228,3 +228,9 @@ def _copy_without_sentences(path: Path, out_path: Path) -> None:
     )
     out_path.parent.mkdir(parents=True, exist_ok=True)
     out_path.write_text("".join(dumped), "utf-8")
+
+
+def saved_versions(model_dir: Path) -> list[int]:
+    """Returns the versions of an exported model, ascending, as a server sees them."""
+    names = [path.parent.name for path in model_dir.glob("*/saved_model.pb")]
+    return sorted(int(name) for name in names if name.isdecimal())

@@ -3,6 +3,11 @@
 Everything is in the graph: normalisation, subwords, search, and the words again. A
 program that loads it needs TensorFlow and TensorFlow Text, not this package.
 
+    OUT/NAME/VERSION/                 as TensorFlow Serving looks for it
+        saved_model.pb, variables/    the graph and its weights
+        assets.extra/translator.json  what `SavedModelTranslator` needs to know
+        assets.extra/tf_serving_warmup_requests   what a server asks it first
+
 Shapes: B batch, S source length, T target length, K hypotheses of a sentence.
 """
 
@@ -14,7 +19,7 @@ from typing import Self
 
 import tensorflow as tf
 
-from translator.checkpoints import replacing
+from translator.checkpoints import replacing, saved_versions
 from translator.config import SearchConfig
 from translator.errors import UserError
 from translator.inference import Translator, search_translations
@@ -31,6 +36,9 @@ from translator.translations import (
 # Facts for `SavedModelTranslator`; TensorFlow passes over the folder.
 _FACTS_NAME = "assets.extra/translator.json"
 _NBEST = "translate_nbest"
+_WARM_UP_NAME = "assets.extra/tf_serving_warmup_requests"
+# Of other lengths: functions that are traced are so for all of them.
+_WARM_UP_TEXTS = ("Hello.", "A sentence of some more words, so that it takes longer.")
 # Sentences searched together by `SavedModelTranslator`.
 _BATCH_SIZE = 64
 # What a damaged folder can raise, wherever the damage is.
@@ -99,6 +107,54 @@ class ServingModule(tf.Module):
         """
         return self._translate_nbest(text)
 
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="text")], autograph=False
+    )
+    def translate_with_attention(self, text):
+        """Signature `translate_with_attention`: the best translation and its tokens.
+
+        Returns:
+            `translation` `(B,)`, `score` `(B,)`, `tokens` `(B, T)` padded with empty
+            strings, `source_tokens` `(B, S)` likewise, and `attention_weights`
+            `(B, T, S)`: each row what a token looked at.
+        """
+        best = self._translate_nbest(text)
+        return {
+            "translation": best["translations"][:, 0],
+            "score": best["scores"][:, 0],
+            "tokens": best["tokens"][:, 0],
+            "source_tokens": best["source_tokens"],
+            "attention_weights": best["attention_weights"][:, 0],
+        }
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None], tf.int32, name="source_ids")],
+        autograph=False,
+    )
+    def translate_ids(self, source_ids):
+        """Signature `translate_ids`: for hosts that cut into subwords themselves.
+
+        Args:
+            source_ids: int32, shape `(batch_size, source_length)`: ids of the run's
+                `tokenizer.model`, each row with EOS (3) at its end and padded with 0.
+
+        Returns:
+            `ids`, int32 `(B, T)`, with EOS and padding likewise, and `score`, float32
+            `(B,)`.
+        """
+        found = search_translations(self.model, source_ids, self.search)
+        return {"ids": found.ids[:, 0], "score": found.scores[:, 0]}
+
+    @property
+    def signatures(self):
+        """Name -> function, of all that can be asked for."""
+        return {
+            "serving_default": self.translate,
+            _NBEST: self.translate_nbest,
+            "translate_with_attention": self.translate_with_attention,
+            "translate_ids": self.translate_ids,
+        }
+
     def _translate_nbest(self, text):
         text = self._normalize(text)
         source_ids = self.tokenizer.tokenize(text).to_tensor(PAD_ID)  # (B, S)
@@ -135,42 +191,84 @@ class ServingModule(tf.Module):
         return tf.where(ids == PAD_ID, "", tokens)
 
 
-def export_saved_model(translator: Translator, path: str | Path) -> None:
-    """Saves a translator as a SavedModel.
+def export_saved_model(
+    translator: Translator, out_dir: str | Path, version: int | None = None
+) -> Path:
+    """Saves a translator as a SavedModel: a version of its model.
 
     The search options of the run are fixed in the graph. The folder is written under
-    another name and renamed, so that it is there as a whole or not at all.
+    another name and renamed, so that it is there as a whole or not at all, as a server
+    that watches `out_dir` needs it.
 
     Args:
         translator: What to save.
-        path: Folder to make; it must not exist, or be empty.
+        out_dir: Folder of models; the version's is `out_dir/NAME/VERSION`.
+        version: At least 1. Default: one more than the last.
+
+    Returns:
+        The version's folder.
 
     Raises:
-        UserError: The folder is not empty, or tensorflow-text is not installed.
+        UserError: There is such a version, or tensorflow-text is not installed.
     """
-    path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path} is not an empty folder. Choose another one.")
+    model_dir = Path(out_dir) / translator.name
+    if Path(out_dir).is_file():
+        raise UserError(f"{out_dir} is a file. Choose a folder.")
+    version = version or max(saved_versions(model_dir), default=0) + 1
+    path = model_dir / str(version)
+    if path.exists():
+        raise UserError(
+            f"{path} exists, and a version never changes. Choose another --version, "
+            "or leave it out."
+        )
     module = ServingModule(translator)
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = model_dir / f".{version}.part"
     shutil.rmtree(temporary, ignore_errors=True)
+    is_new = not model_dir.exists()
     try:
         tf.saved_model.save(
             module,
             str(temporary),
-            signatures={
-                "serving_default": module.translate,
-                _NBEST: module.translate_nbest,
-            },
+            signatures=module.signatures,
             # The gradients of our layers are for training.
             options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
         )
         _write_facts(translator, temporary / _FACTS_NAME)
-        if path.exists():
-            path.rmdir()
+        _write_warm_up(translator.name, temporary / _WARM_UP_NAME)
         temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if is_new and not path.exists():
+            shutil.rmtree(model_dir, ignore_errors=True)
+    return path
+
+
+def _write_warm_up(name: str, path: Path) -> None:
+    """Writes what TensorFlow Serving asks a model before it gives it to clients.
+
+    Records of `tensorflow.serving.PredictionLog` (prediction_log.proto), encoded by
+    hand: the package of these messages holds nothing else that we need.
+    """
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for signature in ("serving_default", _NBEST, "translate_with_attention"):
+            tensor = tf.make_tensor_proto(list(_WARM_UP_TEXTS)).SerializeToString()
+            model_spec = _message({1: name.encode(), 3: signature.encode()})
+            text = _message({1: b"text", 2: tensor})  # an entry of the map of inputs
+            request = _message({1: model_spec, 2: text})
+            writer.write(_message({6: _message({1: request})}))
+
+
+def _message(fields: dict[int, bytes]) -> bytes:
+    """Encodes a protocol buffer whose fields, by number, are strings or messages."""
+    parts = []
+    for number, value in fields.items():
+        length, size = bytearray(), len(value)
+        while size > 0x7F:
+            length.append(size & 0x7F | 0x80)
+            size >>= 7
+        length.append(size)
+        parts.append(bytes([number << 3 | 2]) + length + value)
+    return b"".join(parts)
 
 
 def _write_facts(translator: Translator, path: Path) -> None:

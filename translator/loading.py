@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from translator.checkpoints import load_run_config
+from translator.checkpoints import load_run_config, saved_versions
 from translator.errors import UserError
 from translator.translations import TextTranslator
 
@@ -13,7 +13,8 @@ def load_translator(
 ) -> TextTranslator:
     """Loads a run folder, a SavedModel or an ONNX folder: what is in it decides.
 
-    TensorFlow is imported, in silence, only for the first two.
+    Of an exported model with several versions it is the newest. TensorFlow is imported,
+    in silence, only for the first two.
 
     Args:
         path: The folder.
@@ -34,6 +35,7 @@ def load_translator(
         from translator.light.runtime import OnnxTranslator
 
         return OnnxTranslator.load(path)
+    path = _newest_version(path)
     is_saved_model = _is_saved_model(path)
     if not is_saved_model:
         load_run_config(path)  # a mistake is found before TensorFlow is imported
@@ -59,3 +61,9 @@ def is_onnx_folder(path: Path) -> bool:
 
 def _is_saved_model(path: Path) -> bool:
     return (path / "saved_model.pb").exists()
+
+
+def _newest_version(path: Path) -> Path:
+    """Returns the newest version of an exported model, or the path as it is."""
+    versions = saved_versions(path)
+    return path / str(versions[-1]) if versions else path

@@ -13,11 +13,12 @@ def test_export(command, run_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "translator.export.export_saved_model", lambda *call: saved.append(call)
     )
-    status, output, errors = command("export", run_dir, tmp_path / "out")
+    out = tmp_path / "out"
+    status, output, errors = command("export", run_dir, out, "--version", 3)
     assert (status, output) == (0, "")
     assert "serving_default" in errors
-    [(translator, path)] = saved
-    assert (translator.name, path) == (run_dir.name, tmp_path / "out")
+    [(translator, path, version)] = saved
+    assert (translator.name, path, version) == (run_dir.name, out, 3)
 
 
 @pytest.mark.parametrize("switches", [[], ["--int8"]])
@@ -69,14 +70,15 @@ def test_a_packed_run_translates(command, run_dir, translator, tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", ["export", "pack"])
+@pytest.mark.parametrize("name", ["pack", "onnx"])
 @pytest.mark.parametrize("place", ["folder", "file"])
 def test_nothing_is_overwritten(command, run_dir, tmp_path, name, place):
     """Catches: somebody's files mixed with ours, or gone."""
     path = tmp_path / "mine.txt"
     path.write_text("mine")
     target = path if place == "file" else tmp_path
-    status, _, errors = command(name, run_dir, target)
+    arguments = {"pack": ["pack"], "onnx": ["export", "--format", "onnx"]}[name]
+    status, _, errors = command(*arguments, run_dir, target)
     assert status == 2
     assert errors.startswith(f"error: {target} is not an empty folder.")
     assert path.read_text() == "mine"

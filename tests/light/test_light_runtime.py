@@ -204,8 +204,10 @@ def test_a_saved_model_loads(translator, tmp_path):
     pytest.importorskip("tensorflow_text", reason="no tensorflow-text here")
     from translator.export import SavedModelTranslator, export_saved_model
 
-    export_saved_model(translator, tmp_path / "out")
-    assert isinstance(load_translator(tmp_path / "out"), SavedModelTranslator)
+    path = export_saved_model(translator, tmp_path)
+    (path.parent / "11").mkdir()  # one that is not whole
+    for folder in (path, path.parent):
+        assert isinstance(load_translator(folder), SavedModelTranslator)
 
 
 def error_of(call, *arguments, **options):

@@ -9,11 +9,18 @@ from translator.errors import UserError
 
 _Run = Annotated[Path, typer.Argument(help="Run folder.", show_default=False)]
 _Output = Annotated[Path, typer.Argument(help="Folder to make.", show_default=False)]
+_Exports = Annotated[
+    Path,
+    typer.Argument(
+        help="Folder of exported models; with onnx, the folder to make.",
+        show_default=False,
+    ),
+]
 
 
 def export(
     run: _Run,
-    output: _Output,
+    output: _Exports,
     format: Annotated[  # noqa: A002 - the option's name
         Literal["saved_model", "onnx"], typer.Option(help="What to write.")
     ] = "saved_model",
@@ -26,11 +33,16 @@ def export(
             metavar="",
         ),
     ] = False,
+    version: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of a SavedModel. Default: one more than the last."),
+    ] = None,
 ) -> None:
     """Write a model for serving: text in, text out.
 
-    saved_model needs TensorFlow and TensorFlow Text to run, not this package; the
-    search options of the run are fixed in it, and a text is taken as one sentence.
+    saved_model makes OUTPUT/NAME/VERSION, as TensorFlow Serving looks for it. It needs
+    TensorFlow and TensorFlow Text to run, not this package; the search options of the
+    run are fixed in it, and a text is taken as one sentence.
 
     onnx is for `translator translate`, `serve.py` and `load_translator`, in place of
     the run folder: it starts at once, as it needs no TensorFlow, and is several times
@@ -39,6 +51,8 @@ def export(
     Example: translator export data/models/en-es exports/en-es --format onnx
     """
     if format == "onnx":
+        if version:
+            raise UserError("--version is for saved_model alone. Leave it out.")
         from translator.light.export import export_onnx
 
         export_onnx(run, output, is_int8=int8)
@@ -50,20 +64,20 @@ def export(
             "--int8 is for ONNX alone. Received: --format saved_model. Add --format "
             "onnx."
         )
-    _export_saved_model(run, output)
+    _export_saved_model(run, output, version)
 
 
-def _export_saved_model(run: Path, output: Path) -> None:
+def _export_saved_model(run: Path, output: Path, version: int | None) -> None:
     from translator.startup import import_tensorflow
 
     import_tensorflow()
     from translator.export import export_saved_model
     from translator.inference import Translator
 
-    export_saved_model(Translator.load(run), output)
+    path = export_saved_model(Translator.load(run), output, version)
     typer.echo(
-        f"{output}: a SavedModel with the signatures serving_default and "
-        "translate_nbest",
+        f"{path}: a SavedModel with the signatures serving_default, translate_nbest, "
+        "translate_with_attention and translate_ids",
         err=True,
     )
 
