@@ -49,6 +49,7 @@ async def translate(request: Request) -> dict[str, Any]:
     body = await _read_body(request)
     q, source, target = (_required(body, name) for name in ("q", "source", "target"))
     texts = q if isinstance(q, list) else [q]
+    _check_sizes(texts, service)
     kind = body.get("format") or "text"
     if kind not in _FORMATS:
         raise HTTPException(400, f"{kind} format is not supported")
@@ -180,6 +181,21 @@ def _required(body: dict[str, Any], name: str) -> Any:
     if not value:
         raise HTTPException(400, f"Invalid request: missing {name} parameter")
     return value
+
+
+def _check_sizes(texts: list, service: Service) -> None:
+    """Refuses what is too much, in the words that clients know."""
+    sizes = [(len(texts), service.limits.texts)]
+    sizes += [
+        (len(text), service.limits.characters)
+        for text in texts
+        if isinstance(text, str)
+    ]
+    for size, limit in sizes:
+        if size > limit:
+            raise HTTPException(
+                400, f"Invalid request: request ({size}) exceeds text limit ({limit})"
+            )
 
 
 def _count(value: Any, service: Service) -> int:
