@@ -29,7 +29,9 @@ ONE = SimpleNamespace(
 )
 
 
-@pytest.mark.parametrize("script", ["products", "gru_layer", "training", "decoding"])
+@pytest.mark.parametrize(
+    "script", ["products", "gru_layer", "training", "decoding", "serving"]
+)
 def test_each_script_shows_its_help(script):
     """Catches: a script that needs a peer, a corpus or a cache only to start."""
     command = [sys.executable, "-m", f"benchmarks.{script}", "--help"]
