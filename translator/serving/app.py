@@ -1,7 +1,7 @@
 """All doors of a server in one ASGI app: whom it lets in, how much, and how it is."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
@@ -51,7 +51,7 @@ def create_app(
     app.add_middleware(_BodyLimit, service.limits.body_bytes)
     metrics = _Metrics(service)
     app.add_route("/metrics", metrics.answer, include_in_schema=False)
-    app.middleware("http")(metrics.measure)
+    app.add_middleware(_Measured, metrics)
     if origins:
         app.add_middleware(
             CORSMiddleware,
@@ -128,6 +128,31 @@ class _BodyLimit:
         await self.app(scope, counted_receive, send)
 
 
+class _Measured:
+    """Notes each answer in the metrics when all of it was sent."""
+
+    def __init__(self, app: ASGIApp, metrics: "_Metrics"):
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        start, status = time.perf_counter(), 500
+
+        async def noted_send(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted_send)
+        finally:
+            route = getattr(scope.get("route"), "path", "other")
+            self.metrics.count(route, status, time.perf_counter() - start)
+
+
 class _Metrics:
     """Counts requests for Prometheus, by route and status: labels that are bounded."""
 
@@ -158,13 +183,10 @@ class _Metrics:
             waiting.add_metric((model.name,), model.gatherer.waiting)
         yield waiting
 
-    async def measure(self, request: Request, call_next: Callable) -> Response:
-        start = time.perf_counter()
-        response = await call_next(request)
-        route = getattr(request.scope.get("route"), "path", "other")
-        self._requests.labels(route, response.status_code).inc()
-        self._seconds.labels(route).observe(time.perf_counter() - start)
-        return response
+    def count(self, route: str, status: int, seconds: float) -> None:
+        """Notes that a request was answered."""
+        self._requests.labels(route, status).inc()
+        self._seconds.labels(route).observe(seconds)
 
     async def answer(self, request: Request) -> Response:
         return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
