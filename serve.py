@@ -54,6 +54,14 @@ def main(
             "for all; may be given several times.",
         ),
     ] = None,
+    rate_limit: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Requests a minute that one address may send to the API; 0: any "
+            "number.",
+        ),
+    ] = 0,
 ) -> None:
     """Serves a page and an API that translate.
 
@@ -61,7 +69,7 @@ def main(
     Serving can use it as it is.
     """
     try:
-        serve(models, host, port, api_key or [], origin or [])
+        serve(models, host, port, api_key or [], origin or [], rate_limit)
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
@@ -73,6 +81,7 @@ def serve(
     port: int | None,
     api_keys: Sequence[str],
     origins: Sequence[str],
+    rate_limit: int,
 ) -> None:
     """Loads each model once, serves all, and returns on Ctrl-C or SIGTERM."""
     for model in models:
@@ -94,7 +103,7 @@ def serve(
             first = WaitingTranslator(service, service.models[0])
             ui.warm_up(first)
             service.warm_up()
-            app = create_app(service, api_keys, origins)
+            app = create_app(service, api_keys, origins, rate_limit)
             app = ui.mount_page(app, ui.build_app(first))
         titles = ", ".join(model.title for model in service.models)
         try:

@@ -7,6 +7,7 @@ import pytest
 from echo import Echo
 from fastapi.testclient import TestClient
 
+from translator.serving.access import RateLimit
 from translator.serving.app import create_app
 from translator.serving.service import Limits, Service
 
@@ -338,6 +339,39 @@ def test_keys_are_asked_for_at_every_door_that_translates(service):
             assert client.post(path, json=body).status_code == 403
     assert client.get("/frontend/settings").json()["keyRequired"]
     assert client.get("/health").status_code == 200
+
+
+def test_who_asks_too_often_is_told_when_to_come_back(service):
+    """Catches: a limit that holds for one door alone, or for the probes as well."""
+    client = TestClient(create_app(service, rate_limit=2))
+    assert ask(client, q="a").status_code == 200
+    assert client.post("/v1/translate", json={"text": "a"}).status_code == 200
+    for answer in (
+        ask(client, q="a"),
+        client.post("/v1/translate", json={"text": "a"}),
+    ):
+        assert error_of(answer, 429) == "Slowdown: at most 2 requests a minute"
+        assert 1 <= int(answer.headers["retry-after"]) <= 30
+    assert client.get("/health").status_code == 200
+
+
+def test_tokens_come_back_evenly_to_each_client():
+    """Catches: a window that lets all pass at its turn; one bucket for all; memory that
+    grows with the clients.
+    """
+    limit = RateLimit(60)
+    assert [limit.take("a", 100.0) for _ in range(60)] == [0.0] * 60
+    assert limit.take("a", 100.0) == pytest.approx(1)
+    assert limit.take("a", 100.5) == pytest.approx(0.5)
+    assert limit.take("b", 100.5) == 0
+    assert limit.take("a", 101.0) == 0 and limit.take("a", 101.0) > 0
+    assert [limit.take("a", 9_999.0) for _ in range(61)] == [0.0] * 60 + [
+        pytest.approx(1)
+    ]
+    for n in range(20_000):
+        limit.take(str(n), 10_000.0)
+    assert len(limit._buckets) == 10_000
+    assert not any(RateLimit().take("a") for _ in range(1_000))
 
 
 def test_other_sites_may_ask_only_if_they_were_let_in(service):

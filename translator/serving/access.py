@@ -1,25 +1,74 @@
-"""Who may translate: everybody, or whoever has a key."""
+"""Who may translate, and how often: everybody, or whoever has a key."""
 
+import math
 import secrets
+import threading
+import time
+from collections import OrderedDict
 
 from fastapi import HTTPException, Request
 
+# Clients that a `RateLimit` remembers; of those it forgot, none has waited long.
+_MAX_CLIENTS = 10_000
 
-async def require_key(request: Request) -> None:
-    """Lets a request pass that has one of the server's keys, if there are any.
+
+class RateLimit:
+    """Lets each client ask so many times a minute, and that many at once.
+
+    A bucket of tokens for each: a request takes one, and they come back evenly.
+
+    Args:
+        per_minute: Tokens of a bucket, and what comes back in a minute; 0: no limit.
+    """
+
+    def __init__(self, per_minute: int = 0):
+        self.per_minute = per_minute
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, client: str, now: float | None = None) -> float:
+        """Takes a token; returns 0, or the seconds until there will be one.
+
+        Args:
+            client: Its address.
+            now: In seconds; default, a clock that never goes back.
+        """
+        if not self.per_minute:
+            return 0.0
+        now = time.monotonic() if now is None else now
+        with self._lock:
+            tokens, then = self._buckets.pop(client, (self.per_minute, now))
+            tokens = min(self.per_minute, tokens + (now - then) * self.per_minute / 60)
+            wait = 0.0 if tokens >= 1 else (1 - tokens) * 60 / self.per_minute
+            self._buckets[client] = (tokens - (not wait), now)
+            if len(self._buckets) > _MAX_CLIENTS:
+                self._buckets.popitem(last=False)
+        return wait
+
+
+async def require_access(request: Request) -> None:
+    """Lets a request pass that has a key, if one is needed, and comes not too often.
 
     The key comes in the header `Authorization: Bearer KEY`.
 
     Raises:
-        HTTPException: 403.
+        HTTPException: 403 or 429.
     """
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    check_key(request, key.strip() if scheme.lower() == "bearer" else "")
+    check_access(request, key.strip() if scheme.lower() == "bearer" else "")
 
 
-def check_key(request: Request, key: object) -> None:
-    """As `require_key`, for a key that came another way."""
-    keys = request.app.state.api_keys
+def check_access(request: Request, key: object) -> None:
+    """As `require_access`, for a key that came another way."""
+    state = request.app.state
     given = str(key or "").encode(errors="replace")
-    if keys and not any(secrets.compare_digest(given, k.encode()) for k in keys):
+    keys = [known.encode() for known in state.api_keys]
+    if keys and not any(secrets.compare_digest(given, known) for known in keys):
         raise HTTPException(403, "Invalid API key")
+    client = request.client.host if request.client else ""
+    if wait := state.rate_limit.take(client):
+        raise HTTPException(
+            429,
+            f"Slowdown: at most {state.rate_limit.per_minute} requests a minute",
+            {"Retry-After": str(math.ceil(wait))},
+        )

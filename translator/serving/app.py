@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import translator
 from translator.serving import libre, native, tf_serving
+from translator.serving.access import RateLimit
 from translator.serving.detection import Detection, Detector
 from translator.serving.errors import add_error_answers, error_answer
 from translator.serving.service import Service
@@ -25,7 +26,10 @@ _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 def create_app(
-    service: Service, api_keys: Sequence[str] = (), origins: Sequence[str] = ()
+    service: Service,
+    api_keys: Sequence[str] = (),
+    origins: Sequence[str] = (),
+    rate_limit: int = 0,
 ) -> FastAPI:
     """Returns the app, without a page; documented at `/docs`.
 
@@ -34,6 +38,7 @@ def create_app(
         api_keys: Who may translate; empty: everybody. A key comes as the header
             `Authorization: Bearer KEY`, or as `api_key` of a LibreTranslate client.
         origins: Other sites whose pages may ask, `*` for all; empty: none.
+        rate_limit: Requests a minute of one client's address; 0: any number.
     """
     app = FastAPI(
         title="translator",
@@ -43,6 +48,7 @@ def create_app(
     )
     app.state.service = service
     app.state.api_keys = tuple(api_keys)
+    app.state.rate_limit = RateLimit(rate_limit)
     app.state.detect = _LazyDetector(service)
     for router in (libre.router, tf_serving.router, native.router):
         app.include_router(router)

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException, Request
 
 from translator.languages import language_name
-from translator.serving.access import check_key
+from translator.serving.access import check_access
 from translator.serving.markup import split_markup
 from translator.serving.service import Model, NotFoundError, Service
 from translator.translations import Translation
@@ -172,7 +172,7 @@ async def _read_body(request: Request) -> dict[str, Any]:
             raise HTTPException(400, "Invalid JSON format")
     else:
         body = dict(await request.form())
-    check_key(request, body.get("api_key"))
+    check_access(request, body.get("api_key"))
     return body
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from translator.errors import UserError
-from translator.serving.access import require_key
+from translator.serving.access import require_access
 from translator.serving.service import Model, Service
 from translator.translations import Hypothesis, SentenceTranslation, Translation
 
@@ -87,7 +87,9 @@ class TranslationAnswer(BaseModel):
 
 
 @router.post(
-    "/translate", dependencies=[Depends(require_key)], response_model_exclude_none=True
+    "/translate",
+    dependencies=[Depends(require_access)],
+    response_model_exclude_none=True,
 )
 async def translate(body: TranslationRequest, request: Request) -> TranslationAnswer:
     """Translates texts; lists alternatives, subwords and attention on request."""

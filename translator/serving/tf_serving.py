@@ -15,7 +15,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 
 from translator.errors import UserError
-from translator.serving.access import require_key
+from translator.serving.access import require_access
 from translator.serving.service import Model, Service
 
 router = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving"])
@@ -58,11 +58,11 @@ async def metadata(
     }
 
 
-@router.post("/{name}:predict", dependencies=[Depends(require_key)])
+@router.post("/{name}:predict", dependencies=[Depends(require_access)])
 @router.post(
     "/{name}/versions/{version}:predict",
     include_in_schema=False,
-    dependencies=[Depends(require_key)],
+    dependencies=[Depends(require_access)],
 )
 async def predict(
     name: str, body: dict[str, Any], request: Request, version: str = VERSION
