@@ -132,12 +132,17 @@ def listen(host: str, port: int | None) -> socket.socket:
     for candidate in candidates:
         try:
             family = socket.getaddrinfo(host, candidate)[0][0]
-            return socket.create_server((host, candidate), family=family)
+            listener = socket.create_server((host, candidate), family=family)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise UserError(
                     f"cannot listen on {host}, port {candidate}: {error.strerror}."
                 ) from None
+            continue
+        # Connections inherit it. asyncio sets it for sockets that it made itself, and
+        # without it each answer waits 40 ms for an acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     if port:
         raise UserError(f"port {port} is in use. Choose another with --port.")
     raise UserError(f"the ports {DEFAULT_PORT} to {last_port} are all in use.")

@@ -72,6 +72,18 @@ def test_a_host_that_is_not_ours_is_one_line(tmp_path):
     assert line.startswith("error: cannot listen on 192.0.2.1")
 
 
+def test_connections_do_not_wait_for_acknowledgements(monkeypatch):
+    """Mistake: 40 ms more for each answer, whose header and body are two packets."""
+    monkeypatch.syspath_prepend(SERVE.parent)
+    from serve import listen
+
+    with listen("127.0.0.1", None) as listener:
+        client = socket.create_connection(listener.getsockname())
+        connection, _ = listener.accept()
+        with client, connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_one_line_with_the_address_and_a_clean_end(number):
     """Mistake: a log line more, or a traceback of KeyboardInterrupt."""
