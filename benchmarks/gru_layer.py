@@ -125,8 +125,8 @@ def main():
     worker = start_worker(args.threads) if args.threads > 1 else None
     rows = []
     for case in cases(args):
-        rows += measure(case, args.rounds, clock, worker)
-        print(f"measured: {case}", flush=True)
+        rows += (own := measure(case, args.rounds, clock, worker))
+        print(f"{format_table(own)}\n", flush=True)  # a long run may be cut off
     print("\n" + format_table(rows))
 
 
