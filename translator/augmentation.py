@@ -10,9 +10,9 @@ import string
 from collections.abc import Callable, Sequence
 
 from translator.corpus.pairs import Pair
+from translator.text import WORD
 
 _FINAL_MARK = re.compile(r"\s*[.!?…。？！؟]+\s*$")
-_WORD = re.compile(r"[^\W\d_]+")
 _NUMBER = re.compile(r"\b\d+\b")
 _NAME = re.compile(r"(?<=[\w,] )[A-Z]\w+\b")  # not at the start of a sentence
 _SYLLABLES = re.findall("..", "banadorekilomusatevixojazupehagoniculywefiqo")
@@ -70,13 +70,14 @@ def replace_on_both(pair: Pair, old: str, new: str) -> Pair:
 
 
 def exchange_letters(text: str, rng: random.Random) -> str:
-    """Exchanges two neighbours inside a word of at least four letters, if there is one.
+    """Exchanges two letters that stand beside each other inside of a word.
 
-    Those are inside a word, and differ.
+    They differ, neither is the word's first, and the word has at least four. A text
+    without such letters stays as it is.
     """
     places = [
         place
-        for word in _WORD.finditer(text)
+        for word in WORD.finditer(text)
         for place in range(word.start() + 1, word.end() - 1)
         if len(word[0]) >= 4 and text[place] != text[place + 1]
     ]
@@ -106,7 +107,7 @@ def _no_final_mark(pair: Pair, rng: random.Random) -> Pair:
 def _typo(pair: Pair, rng: random.Random) -> Pair:
     """Two letters exchanged, one left out, doubled, or another."""
     source = pair.source
-    places = [place for word in _WORD.finditer(source) for place in range(*word.span())]
+    places = [place for word in WORD.finditer(source) for place in range(*word.span())]
     if len(places) < 4 or rng.random() < 0.4:
         return Pair(exchange_letters(source, rng), pair.target)
     place = rng.choice(places)

@@ -4,7 +4,6 @@ All scores are percentages, 0 to 100.
 """
 
 import json
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -29,6 +28,7 @@ from translator.corpus import (
 )
 from translator.corpus.readers import read_lines
 from translator.errors import UserError
+from translator.text import WORD
 
 # One reference a sentence, or any number of them.
 References = Sequence[str] | Sequence[Sequence[str]]
@@ -40,7 +40,6 @@ NUM_EXAMPLES = 10
 # A sentence is unusual if it has more words, or one that training has less often.
 USUAL_LENGTH = 10
 USUAL_COUNT = 3
-_WORD = re.compile(r"[^\W\d_]+")
 
 _NUM_RESAMPLES = 1_000
 # Sentences between calls of `progress`: enough to fill batches of one length.
@@ -366,10 +365,10 @@ def read_corpus_set(config: DataConfig, name: str = "test") -> EvaluationSet:
 
 
 def _unusual(pairs: Sequence[Pair], config: DataConfig) -> list[Pair]:
-    words = [_WORD.findall(pair.source.casefold()) for pair in pairs]
+    words = [WORD.findall(pair.source.casefold()) for pair in pairs]
     counts = Counter(dict.fromkeys(chain(*words), 0))
     for pair in prepare_corpus(config, allow_empty=True).train:
-        for word in _WORD.findall(pair.source.casefold()):
+        for word in WORD.findall(pair.source.casefold()):
             if word in counts:
                 counts[word] += 1
     return [

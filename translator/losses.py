@@ -9,7 +9,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 # Logits in memory at a time, 16 MB: they stay in the processor's cache while they are
-# made, normalised and turned into gradients. See benchmarks/training.md.
+# made, normalised and turned into gradients. See benchmarks/notes.md.
 _BLOCK_SIZE = 4_000_000
 
 

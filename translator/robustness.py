@@ -5,7 +5,6 @@ Everything is translated as a whole text, as a user would: cut into sentences, p
 
 import json
 import random
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,13 +24,13 @@ from translator.augmentation import (
 )
 from translator.config import SearchConfig
 from translator.corpus.pairs import Pair
+from translator.text import WORD
 
 ROBUSTNESS_NAME = "robustness.json"
 COLUMNS = ("altered", "texts", "BLEU before", "BLEU", "difference", "intact")
 # Longest answer to a single word, in words: what is longer was made up.
 LONGEST_ANSWER = 3
 
-_WORD = re.compile(r"[^\W\d_]+")
 # Of no language in particular; that none is in a corpus is not sure, but likely.
 _NAMES = ("Oyelaran", "Ksenija", "Tavita", "Brzozka", "Anneli", "Quispe", "Imanol")
 _EMOJI = ("😀", "🎉", "👍", "🚲", "❤️")
@@ -175,7 +174,7 @@ def _joined(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
 
 @_alteration("a single word")
 def _single(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
-    words = sorted({word for source, _ in pairs for word in _WORD.findall(source)})
+    words = sorted({word for source, _ in pairs for word in WORD.findall(source)})
     for word in rng.sample(words, min(len(words), len(pairs))):
         yield Altered((), word, "")
 

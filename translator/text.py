@@ -34,6 +34,8 @@ NORMALIZATION_RULES: tuple[tuple[str, str], ...] = (
     ),
     ("^ | $", ""),
 )
+# A run of letters.
+WORD = re.compile(r"[^\W\d_]+")
 _COMPILED_RULES = tuple((re.compile(rule), text) for rule, text in NORMALIZATION_RULES)
 
 
@@ -54,6 +56,16 @@ def normalize_text(text: str) -> str:
     for pattern, replacement in _COMPILED_RULES:
         text = pattern.sub(replacement, text)
     return unicodedata.normalize("NFC", text)
+
+
+def printable(text: str) -> str:
+    """Returns text that every program can take: no NUL, U+FFFD for lone surrogates.
+
+    Example:
+        >>> printable("a\\ud800b\\0c")
+        'a\ufffdbc'
+    """
+    return _repair_surrogates(text).replace("\0", "")
 
 
 def _repair_surrogates(text: str) -> str:

@@ -153,3 +153,15 @@ def test_robustness_is_measured_if_asked_for(run_dir, translator):
     rows = {row.name: row for row in load_robustness(folder)}
     assert rows["UPPER CASE"].altered == rows["UPPER CASE"].clean
     assert rows["UPPER CASE"].num_texts == rows["a typo"].num_texts > 5
+
+
+def test_an_ensemble_does_not_write_into_the_run(run_dir, translator, tmp_path):
+    """Catches: scores of several models on the card of one."""
+    command = typer.Typer()
+    command.command()(evaluate)
+    result = CliRunner().invoke(command, [str(run_dir), "--ensemble", str(run_dir)])
+    assert isinstance(result.exception, UserError)
+    assert "--output" in str(result.exception) and not translator.calls
+    run(run_dir, "--ensemble", run_dir, "--output", tmp_path / "both")
+    assert (tmp_path / "both" / "report.json").exists()
+    assert not (run_dir / "evaluation").exists()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from translator.cli.options import config_options
+from translator.cli.options import EnsembleOption, config_options
 from translator.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,14 +21,7 @@ def evaluate(
             help="Run folder, SavedModel or ONNX folder.", show_default=False
         ),
     ],
-    ensemble: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Further run folder, to translate together with the first. May be "
-            "given several times.",
-            metavar="<path>",
-        ),
-    ] = None,
+    ensemble: EnsembleOption = None,
     split: Annotated[
         str,
         typer.Option(
@@ -68,6 +61,11 @@ def evaluate(
 
     Example: translator evaluate data/models/en-es --split dev
     """
+    if ensemble and not output:
+        raise UserError(
+            "the scores of an ensemble are not those of the run, in whose folder they "
+            "would be. Give a folder with --output."
+        )
     from rich.console import Console
     from rich.progress import Progress
 

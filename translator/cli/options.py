@@ -7,6 +7,7 @@ are written; here it becomes `--its-name`.
 import functools
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
@@ -15,6 +16,16 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from translator.config import Config
+
+# Of the commands that translate.
+EnsembleOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Further run folder, to translate together with the first. May be given "
+        "several times.",
+        metavar="<path>",
+    ),
+]
 
 
 def config_options(

@@ -9,7 +9,7 @@ from typing import Annotated, BinaryIO, TextIO
 
 import typer
 
-from translator.cli.options import config_options
+from translator.cli.options import EnsembleOption, config_options
 from translator.config import SearchConfig, parse_config
 from translator.errors import UserError
 
@@ -26,14 +26,7 @@ def translate(
             help="Run folder, SavedModel or ONNX folder.", show_default=False
         ),
     ],
-    ensemble: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Further run folder, to translate together with the first. May be "
-            "given several times.",
-            metavar="<path>",
-        ),
-    ] = None,
+    ensemble: EnsembleOption = None,
     input: Annotated[  # noqa: A002 - the option's name
         Path | None, typer.Option(help="File to read. Default: standard input.")
     ] = None,

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
 
 from translator.languages import language_name
 from translator.serving.access import check_access
@@ -56,7 +57,8 @@ async def translate(request: Request) -> dict[str, Any]:
     num_alternatives = _count(body.get("alternatives"), service)
     detected = None
     if source == "auto":
-        detected = request.app.state.detect(" ".join(map(str, texts)))
+        text = " ".join(map(str, texts))
+        detected = await run_in_threadpool(request.app.state.detect, text)
         source = detected["language"]
     model = _find(service, str(source).lower(), str(target).lower())
     translate_texts = _translate_html if kind == "html" else _translate_plain
@@ -78,7 +80,7 @@ async def detect(request: Request) -> list[dict[str, Any]]:
     """Tells the language of a text, among those that can be translated."""
     q = _required(await _read_body(request), "q")
     text = " ".join(map(str, q)) if isinstance(q, list) else str(q)
-    return [request.app.state.detect(text)]
+    return [await run_in_threadpool(request.app.state.detect, text)]
 
 
 @router.get("/languages")

@@ -10,6 +10,7 @@ from translator.config import SearchConfig, parse_config
 from translator.errors import UserError
 from translator.languages import language_name
 from translator.serving.gathering import BusyError, Gatherer
+from translator.text import printable
 from translator.translations import TextTranslator, Translation
 
 # What a warm-up translates: it traces, and loads what is loaded at first use.
@@ -176,7 +177,7 @@ class Service:
                     f"a text may have at most {limits.characters:,} characters. "
                     f"Received: {len(text):,} in text {number}. Send it in parts."
                 )
-        return [_printable(text) for text in texts]
+        return [printable(text) for text in texts]
 
     def search_of(self, model: Model, options: dict[str, Any]) -> SearchConfig:
         """Returns the model's search with some options changed.
@@ -228,11 +229,6 @@ class Service:
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             raise TooLateError from None
-
-
-def _printable(text: str) -> str:
-    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.replace("\0", "")
 
 
 class WaitingTranslator:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from translator.errors import UserError
 from translator.languages import is_right_to_left, language_name
 from translator.plotting import attention_figure
+from translator.text import printable
 
 logger = logging.getLogger(__name__)
 
@@ -213,8 +214,7 @@ def checked_text(text: Any, max_characters: int) -> str:
             f"the text has {len(text):,} characters, the limit is "
             f"{max_characters:,}. Translate it in parts."
         )
-    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text.replace("\0", "")
+    return printable(text)
 
 
 def card_body(card: str) -> str:
