@@ -4,12 +4,14 @@ Shapes: B batch, S source length, N rows of a step, V vocabulary size.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
 import tensorflow as tf
 
+from translator.array_search import Continuations, HypothesisArrays, Rows, Step
 from translator.checkpoints import BEST_NAME, load_weights
 from translator.config import Config, SearchConfig
 from translator.errors import UserError
@@ -17,7 +19,6 @@ from translator.model import Seq2Seq, build_model
 from translator.search import Hypotheses, StepResult, beam_search
 from translator.tokenizer import PAD_ID, Tokenizer
 from translator.translations import (
-    HypothesisArrays,
     SubwordTranslator,
     TranslatorParts,
     load_parts,
@@ -163,6 +164,45 @@ class Translator(SubwordTranslator):
         """Encodes a batch and searches for its translations, in the graph."""
         found = self._search(search)(source_ids)
         return HypothesisArrays(*(part.numpy() for part in found))
+
+    def begin(self, source_ids: np.ndarray) -> tuple[Step, Any]:
+        """Encodes a batch: see `SubwordTranslator`."""
+        source_ids = tf.constant(source_ids, tf.int32)
+        memory, state = self._encode(source_ids)
+
+        def advance(rows: Rows, state: Any, num_best: int) -> Continuations:
+            arguments = (tf.constant(part, tf.int32) for part in (*rows, num_best))
+            *found, state = self._advance(*arguments, state, memory)
+            return Continuations(*(part.numpy() for part in found), state)
+
+        return advance, state
+
+    @cached_property
+    def _encode(self):
+        """`Network.encode` as a graph."""
+        return tf.function(
+            lambda source_ids: self.model.encode(source_ids, source_ids != PAD_ID),
+            input_signature=[tf.TensorSpec([None, None], tf.int32)],
+            autograph=False,
+        )
+
+    @cached_property
+    def _advance(self):
+        """A step of `array_search` as a graph; a trace for each kind of state."""
+
+        def advance(ids, parents, sentences, num_best, state, memory):
+            # One row of the memory for each row of the step.
+            state, memory = (
+                tf.nest.map_structure(lambda x, rows=rows: tf.gather(x, rows), part)
+                for part, rows in ((state, parents), (memory, sentences))
+            )
+            result = self.model.step(ids, state, memory)
+            log_probs = tf.nn.log_softmax(result.logits)  # (N, V)
+            num_best = tf.minimum(num_best, tf.shape(log_probs)[1])
+            best, ids = tf.math.top_k(log_probs, num_best)
+            return best, ids, result.attention_weights, result.state
+
+        return tf.function(advance, autograph=False, reduce_retracing=True)
 
     def _search(self, search: SearchConfig) -> Callable[[tf.Tensor], Hypotheses]:
         """Returns the traced search for some options, made at its first use."""

@@ -55,6 +55,8 @@ class Hypotheses(NamedTuple):
             of all tokens of the hypothesis.
         scores: float32, same shape: `log_prob / length ** length_penalty`, sorted.
         is_finished: bool, same shape: whether it ends in EOS, or was cut off.
+        token_log_probs: float32, shape as of `ids`: natural-log probability of each
+            token, given those before it; zero behind the end.
         attention_weights: float, shape `(batch_size, beam_size, length,
             source_length)`; zero behind the end.
     """
@@ -64,6 +66,7 @@ class Hypotheses(NamedTuple):
     log_probs: tf.Tensor
     scores: tf.Tensor
     is_finished: tf.Tensor
+    token_log_probs: tf.Tensor
     attention_weights: tf.Tensor
 
 
@@ -101,6 +104,7 @@ class _History(NamedTuple):
 
     ids: tf.TensorArray  # (L, W)
     parents: tf.TensorArray  # (L, W), places at the step before
+    log_probs: tf.TensorArray  # (L, W), of all tokens so far
     attention_weights: tf.TensorArray  # (L, W at the step before, S)
     places: tf.TensorArray  # (B,)
 
@@ -170,8 +174,14 @@ def beam_search(
         growing = tf.where(is_over, _NEVER, log_probs)
         growing, parents, ids = _narrow(growing, parents, ids)
         shape = tf.shape(beam.ids)  # (L, W), before this step
-        history = _write(
-            history, position, ids, parents, result.attention_weights, shape, done
+        weights = tf.cast(result.attention_weights, tf.float32)
+        weights = tf.reshape(weights, [*tf.unstack(shape), tf.shape(weights)[1]])
+        values = ids, parents, growing, weights, done.places
+        history = _History(
+            *(
+                array.write(position, value)
+                for array, value in zip(history, values, strict=True)
+            )
         )
         rows = tf.range(shape[0])[:, None] * shape[1] + parents
         beam = beam._replace(log_probs=growing, ids=ids, complete=complete)
@@ -212,6 +222,7 @@ def _start(state, memory, max_lengths, beam_size):
             for dtype, shape in (
                 (tf.int32, [None, None]),
                 (tf.int32, [None, None]),
+                (tf.float32, [None, None]),
                 (tf.float32, [None, None, None]),
                 (tf.int32, [None]),
             )
@@ -311,21 +322,6 @@ def _collect(beam, done):
     )
 
 
-def _write(history, position, ids, parents, attention_weights, shape, done):
-    """Notes what a step chose; `shape` is (L, W) of the step."""
-    source_length = tf.shape(attention_weights)[1]
-    weights = tf.reshape(
-        tf.cast(attention_weights, tf.float32), [*tf.unstack(shape), source_length]
-    )
-    values = (ids, parents, weights, done.places)
-    return _History(
-        *(
-            array.write(position, value)
-            for array, value in zip(history, values, strict=True)
-        )
-    )
-
-
 def _count(conditions):
     return tf.cast(conditions, tf.int32)
 
@@ -381,10 +377,10 @@ def _add_complete(complete, log_probs, length, parents, ids, length_penalty):
 
 def _trace_back(complete, history, num_steps):
     """Follows each complete hypothesis from its end to its beginning."""
-    ids = tf.TensorArray(tf.int32, num_steps)
-    weights = tf.TensorArray(tf.float32, num_steps)
+    dtypes = tf.int32, tf.float32, tf.float32
+    arrays = [tf.TensorArray(dtype, num_steps) for dtype in dtypes]
 
-    def go_back(position, beam_places, ids, weights):
+    def go_back(position, beam_places, *arrays):
         is_last = position == complete.lengths - 1
         is_inside = position < complete.lengths
         sentence_places = history.places.read(position)
@@ -396,29 +392,44 @@ def _trace_back(complete, history, num_steps):
             beam_places = tf.minimum(beam_places, last_place)
             return tf.gather(of_sentences, beam_places, batch_dims=1)
 
-        own_ids = of_hypotheses(history.ids, beam_places)
-        parents = of_hypotheses(history.parents, beam_places)
-        own_ids = tf.where(is_last, complete.last_ids, own_ids)
-        parents = tf.where(is_last, complete.parents, parents)
+        ids, parents, log_probs = (
+            tf.where(is_last, last, of_hypotheses(array, beam_places))
+            for array, last in (
+                (history.ids, complete.last_ids),
+                (history.parents, complete.parents),
+                (history.log_probs, complete.log_probs),
+            )
+        )
         beam_places = tf.where(is_inside, parents, beam_places)
-        own_weights = of_hypotheses(history.attention_weights, beam_places)  # (B, K, S)
+        weights = of_hypotheses(history.attention_weights, beam_places)  # (B, K, S)
+        values = (
+            tf.where(is_inside, ids, PAD_ID),
+            tf.where(is_inside, log_probs, 0.0),
+            tf.where(is_inside[..., None], weights, 0.0),
+        )
         return (
             position - 1,
             beam_places,
-            ids.write(position, tf.where(is_inside, own_ids, PAD_ID)),
-            weights.write(position, tf.where(is_inside[..., None], own_weights, 0.0)),
+            *(
+                array.write(position, value)
+                for array, value in zip(arrays, values, strict=True)
+            ),
         )
 
-    *_, ids, weights = tf.while_loop(
+    *_, ids, log_probs, weights = tf.while_loop(
         lambda position, *_: position >= 0,
         go_back,
-        (num_steps - 1, tf.zeros_like(complete.parents), ids, weights),
+        (num_steps - 1, tf.zeros_like(complete.parents), *arrays),
     )
+    ids = tf.transpose(ids.stack(), [1, 2, 0])
+    log_probs = tf.transpose(log_probs.stack(), [1, 2, 0])  # of all tokens so far
+    before = tf.pad(log_probs[..., :-1], [[0, 0], [0, 0], [1, 0]])
     return Hypotheses(
-        ids=tf.transpose(ids.stack(), [1, 2, 0]),
+        ids=ids,
         lengths=complete.lengths,
         log_probs=complete.log_probs,
         scores=complete.scores,
         is_finished=complete.last_ids == EOS_ID,
+        token_log_probs=tf.where(ids == PAD_ID, 0.0, log_probs - before),
         attention_weights=tf.transpose(weights.stack(), [1, 2, 0, 3]),
     )

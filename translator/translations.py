@@ -6,20 +6,21 @@ Shapes: B batch, S source length, T target length, K hypotheses of a sentence.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from translator.array_search import Choice, HypothesisArrays, Step, beam_search
 from translator.checkpoints import CARD_NAME, TOKENIZER_NAME, load_run_config
 from translator.config import Config, SearchConfig
 from translator.errors import UserError
 from translator.startup import count_cores
 from translator.text import fold_capitals, split_sentences
-from translator.tokenizer import Tokenizer, pad_ids
+from translator.tokenizer import PAD_ID, Tokenizer, pad_ids
 
 # Longest text `translate` takes, in characters: about four pages.
 MAX_CHARACTERS = 10_000
@@ -37,6 +38,8 @@ class Hypothesis:
         attention_weights: float32, shape `(len(tokens), len(source_tokens))`; each
             row sums to 1: where the model looked when it wrote the token.
         is_finished: Whether the model ended it, rather than the longest length.
+        token_log_probs: float32, shape `(len(tokens),)`: natural-log probability of
+            each token, given those before it. None where it is not known.
     """
 
     text: str
@@ -45,6 +48,7 @@ class Hypothesis:
     tokens: list[str]
     attention_weights: np.ndarray
     is_finished: bool
+    token_log_probs: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -81,20 +85,6 @@ class Translation:
         """Mean score of the sentences' best hypotheses; 0 for blank text."""
         scores = [sentence.hypotheses[0].score for sentence in self.sentences]
         return float(np.mean(scores)) if scores else 0.0
-
-
-class HypothesisArrays(NamedTuple):
-    """What a search found for a batch of sentences, the best hypotheses first.
-
-    Fields: as of `search.Hypotheses`, but NumPy arrays.
-    """
-
-    ids: np.ndarray
-    lengths: np.ndarray
-    log_probs: np.ndarray
-    scores: np.ndarray
-    is_finished: np.ndarray
-    attention_weights: np.ndarray
 
 
 class TextTranslator(ABC):
@@ -291,46 +281,100 @@ class SubwordTranslator(TextTranslator):
             search: Beam size, penalty and the bound on the length.
         """
 
-    def _search_batches(
-        self, batches: Sequence[np.ndarray], search: SearchConfig
+    @abstractmethod
+    def begin(self, source_ids: np.ndarray) -> tuple[Step, Any]:
+        """Encodes a batch for `array_search.beam_search`.
+
+        Args:
+            source_ids: As of `search_batch`.
+
+        Returns:
+            The step function, and the state before the first token.
+        """
+
+    def search_behind(
+        self,
+        source_ids: np.ndarray,
+        search: SearchConfig,
+        prefixes: Sequence[Sequence[int]] = (),
+        watch: Callable[[Choice], None] | None = None,
+    ) -> HypothesisArrays:
+        """As `search_batch`, but behind given beginnings, and in the sight of `watch`:
+        see `array_search.beam_search`. Slower where the network is in TensorFlow."""
+        step, state = self.begin(source_ids)
+        max_lengths = longest_lengths(source_ids, search)
+        if prefixes:  # there is room for them, and an end
+            needed = [len(prefix) + 1 for prefix in prefixes]
+            max_lengths = np.maximum(max_lengths, needed)
+        return beam_search(
+            step,
+            state,
+            max_lengths,
+            search.beam_size,
+            search.length_penalty,
+            prefixes,
+            watch,
+        )
+
+    def _in_threads(
+        self, find: Callable[[list[int]], HypothesisArrays], places: list[list[int]]
     ) -> Iterator[HypothesisArrays]:
         """Searches `num_threads` batches at a time, and yields what is found in turn.
 
         A search is a chain of small operations: a core for each batch is faster than
         all cores for one. The libraries let go of Python's lock while they compute.
         """
-
-        def find(source_ids: np.ndarray) -> HypothesisArrays:
-            return self.search_batch(source_ids, search)
-
-        if min(self.num_threads, len(batches)) < 2:
-            yield from map(find, batches)
+        if min(self.num_threads, len(places)) < 2:
+            yield from map(find, places)
             return
         with ThreadPoolExecutor(self.num_threads) as pool:
-            yield from pool.map(find, batches)
+            yield from pool.map(find, places)
 
     def translate_sentences(
         self,
         sentences: Sequence[str],
         search: SearchConfig | None = None,
         num_hypotheses: int = 1,
+        prefixes: Sequence[str] = (),
     ) -> list[SentenceTranslation]:
         """Translates sentences as they are, without splitting them further.
 
         Sentences of similar length are searched together; the answer to one does not
         depend on the others. A blank sentence has one empty hypothesis of score 0.
 
+        Args:
+            sentences: Any number of them.
+            search: How to search; default, the run's own options.
+            num_hypotheses: Hypotheses for each sentence, at most the beam size.
+            prefixes: For each sentence the text that its translations begin with;
+                empty: all are free. The last word of one may be unfinished.
+
         Raises:
-            UserError: `num_hypotheses` out of range.
+            UserError: `num_hypotheses` out of range, or not one prefix for each
+                sentence.
         """
         _check_texts(sentences)
+        _check_texts(prefixes)
+        if len(prefixes) not in (0, len(sentences)):
+            raise UserError(
+                f"there must be one prefix for each of the {len(sentences)} sentences. "
+                f"Received: {len(prefixes)}."
+            )
         search = search or self.search
         self.check_num_hypotheses(num_hypotheses, search)
         rows = self.tokenizer.encode_batch(sentences)
+        prefix_rows = [ids[:-1] for ids in self.tokenizer.encode_batch(prefixes)]
         results = [blank_translation(sentence) for sentence in sentences]
         places = list(self._batches_by_length(rows, search.beam_size))
-        batches = [pad_ids([rows[i] for i in indices]) for indices in places]
-        found_batches = self._search_batches(batches, search)
+
+        def find(indices: list[int]) -> HypothesisArrays:
+            batch = pad_ids([rows[i] for i in indices])
+            if any(prefix_rows):
+                beginnings = [prefix_rows[i] for i in indices]
+                return self.search_behind(batch, search, beginnings)
+            return self.search_batch(batch, search)
+
+        found_batches = self._in_threads(find, places)
         for indices, found in zip(places, found_batches, strict=True):
             for row, index in enumerate(indices):
                 results[index] = SentenceTranslation(
@@ -376,7 +420,15 @@ class SubwordTranslator(TextTranslator):
                 row, rank, :length, :source_length
             ],
             is_finished=bool(found.is_finished[row, rank]),
+            token_log_probs=found.token_log_probs[row, rank, :length],
         )
+
+
+def longest_lengths(source_ids: np.ndarray, search: SearchConfig) -> np.ndarray:
+    """Returns the most tokens of a translation, EOS counted: int64, shape `(B,)`."""
+    lengths = (source_ids != PAD_ID).sum(axis=1).astype(np.float32)
+    longest = np.float32(search.max_length_factor) * lengths
+    return longest.astype(np.int64) + search.max_length_extra
 
 
 def _check_texts(texts: Sequence[str]) -> None:
@@ -389,5 +441,6 @@ def _check_texts(texts: Sequence[str]) -> None:
 
 def blank_translation(sentence: str) -> SentenceTranslation:
     """The translation of a sentence without a character: the same, for certain."""
-    nothing = Hypothesis("", 0.0, 0.0, [], np.zeros((0, 0), np.float32), True)
+    none = np.zeros((0, 0), np.float32)
+    nothing = Hypothesis("", 0.0, 0.0, [], none, True, token_log_probs=none.ravel())
     return SentenceTranslation(sentence, [], [nothing])

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from translator.array_search import Rows
 from translator.checkpoints import BEST_NAME, load_arrays, save_arrays
 from translator.config import SearchConfig
 from translator.errors import UserError
 from translator.inference import Translator
 from translator.light.export import export_onnx
 from translator.light.runtime import OnnxTranslator, _drop_finished, _places, _State
-from translator.light.search import Rows
 from translator.loading import load_translator
 
 SENTENCES = [

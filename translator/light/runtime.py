@@ -11,13 +11,17 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as errors
 
+from translator.array_search import (
+    Continuations,
+    HypothesisArrays,
+    Rows,
+    Step,
+)
 from translator.checkpoints import load_run_config
 from translator.config import SearchConfig
 from translator.errors import UserError
-from translator.light.search import Continuations, Rows, beam_search
 from translator.tokenizer import PAD_ID
 from translator.translations import (
-    HypothesisArrays,
     SubwordTranslator,
     TranslatorParts,
     load_parts,
@@ -108,20 +112,16 @@ class OnnxTranslator(SubwordTranslator):
         self, source_ids: np.ndarray, search: SearchConfig
     ) -> HypothesisArrays:
         """Encodes a batch and searches for its translations, on the calling thread."""
+        return self.search_behind(source_ids, search)
+
+    def begin(self, source_ids: np.ndarray) -> tuple[Step, _State]:
+        """Encodes a batch: see `SubwordTranslator`."""
         lengths = (source_ids != PAD_ID).sum(axis=1, dtype=np.int32)
         inputs = {"source_ids": source_ids.astype(np.int64), "source_lengths": lengths}
         outputs = self._encoder.run(None, inputs)
         num_memory = len(_MEMORY_NAMES)
         memory, states = outputs[:num_memory], outputs[num_memory:]
-        state = _State(memory, np.arange(len(lengths)), states)
-        max_lengths = np.float32(search.max_length_factor) * lengths.astype(np.float32)
-        return beam_search(
-            self._advance,
-            state,
-            max_lengths.astype(np.int64) + search.max_length_extra,
-            search.beam_size,
-            search.length_penalty,
-        )
+        return self._advance, _State(memory, np.arange(len(lengths)), states)
 
     def _advance(self, rows: Rows, state: _State, num_best: int) -> Continuations:
         """The step function of the search."""

@@ -6,7 +6,7 @@ import tensorflow as tf
 from test_search import WORD_ID, TableModel
 
 from translator import search
-from translator.light.search import Continuations, beam_search
+from translator.array_search import Continuations, beam_search
 from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
 
@@ -31,10 +31,12 @@ class LightTable:
         best = np.take_along_axis(log_probs, ids, axis=1)
         return Continuations(best, ids, weights, nodes)
 
-    def search(self, max_lengths, beam_size, length_penalty=1.0):
+    def search(self, max_lengths, beam_size, length_penalty=1.0, **kwargs):
         nodes = np.zeros(len(max_lengths), np.int64)
         max_lengths = np.array(max_lengths, np.int64)
-        return beam_search(self.step, nodes, max_lengths, beam_size, length_penalty)
+        return beam_search(
+            self.step, nodes, max_lengths, beam_size, length_penalty, **kwargs
+        )
 
 
 def graph_search(table, max_lengths, beam_size, length_penalty):
@@ -69,7 +71,7 @@ def test_it_finds_what_the_graph_finds(seed, beam_size):
     np.testing.assert_array_equal(ours.ids, theirs.ids)
     np.testing.assert_array_equal(ours.lengths, theirs.lengths)
     np.testing.assert_array_equal(ours.is_finished, theirs.is_finished)
-    for name in ("log_probs", "scores", "attention_weights"):
+    for name in ("log_probs", "scores", "token_log_probs", "attention_weights"):
         np.testing.assert_allclose(
             getattr(ours, name), getattr(theirs, name), atol=1e-5, err_msg=name
         )
@@ -113,6 +115,57 @@ def test_pad_and_bos_are_never_chosen():
     inside = np.arange(found.ids.shape[-1]) < found.lengths[..., None]
     assert (found.lengths > 0).all()
     assert not np.isin(found.ids[inside], [PAD_ID, BOS_ID]).any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_log_probs_of_tokens_are_those_of_the_model(seed):
+    """Catches: a token with the probability of another, or of another hypothesis."""
+    table = TableModel.random(seed, batch_size=2, max_length=4)
+    found = LightTable(table).search([4, 3], beam_size=3)
+    for sentence, rank in np.argwhere(found.lengths > 0):
+        ids = found.ids[sentence, rank, : found.lengths[sentence, rank]]
+        nodes = table.nodes(ids)
+        expected = table.log_probs[sentence, nodes, ids]
+        ours = found.token_log_probs[sentence, rank]
+        np.testing.assert_allclose(ours[: len(ids)], expected, atol=1e-5)
+        assert not ours[len(ids) :].any()
+
+
+def test_hypotheses_begin_as_they_are_told():
+    """Catches: a beginning that is lost when it is improbable, one of another sentence,
+    a score that leaves its tokens out."""
+    table = TableModel.random(5, batch_size=3, max_length=5)
+    worst = int(np.argmin(table.log_probs[0, 0, UNK_ID:])) + UNK_ID
+    prefixes = [[worst, WORD_ID], [], [WORD_ID]]
+    found = LightTable(table).search([5, 5, 5], beam_size=3, prefixes=prefixes)
+    free = LightTable(table).search([5, 5, 5], beam_size=3)
+    assert (found.ids[0, :, :2] == prefixes[0]).all()
+    assert (found.ids[2, :, :1] == prefixes[2]).all()
+    for part, free_part in zip(found, free, strict=True):
+        np.testing.assert_array_equal(part[1], free_part[1])
+    sums = found.token_log_probs.sum(axis=-1)
+    np.testing.assert_allclose(sums, found.log_probs, atol=1e-5)
+
+
+def test_what_watches_sees_what_is_kept_and_what_is_dropped():
+    """Catches: a watched search that finds something else; rows that cannot be told
+    apart; a beginning both kept and dropped."""
+    table = TableModel.random(6, batch_size=2, max_length=4)
+    choices = []
+    light = LightTable(table)
+    found = light.search([4, 4], beam_size=2, watch=choices.append)
+    unseen = LightTable(table).search([4, 4], beam_size=2)
+    np.testing.assert_array_equal(found.ids, unseen.ids)
+    assert len(choices) == len(light.ids)
+    for choice, rows in zip(choices, [*light.ids[1:], []], strict=True):
+        assert choice.ids[choice.is_kept & ~choice.is_over].tolist() == rows
+        for sentence in set(choice.sentences):
+            own = choice.sentences == sentence
+            log_probs = choice.log_probs[own]
+            assert (np.diff(log_probs) <= 0).all()
+            assert not choice.is_kept[own][choice.is_kept[own].sum() :].any()
+    assert not choices[0].is_kept.all()
+    assert sum(choice.is_over.sum() for choice in choices) == (found.lengths > 0).sum()
 
 
 def test_an_empty_batch():
