@@ -1,6 +1,7 @@
 """What many tests need: a quiet TensorFlow, and a run folder without training."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,43 @@ def translator(run_dir):
     from translator.inference import Translator
 
     return Translator.load(run_dir)
+
+
+@pytest.fixture(scope="session")
+def make_run(run_dir, tmp_path_factory):
+    """Makes a run folder with the tokenizer of `run_dir`, and other options."""
+
+    import numpy as np
+
+    from translator.checkpoints import BEST_NAME, TOKENIZER_NAME, save_weights
+    from translator.config import make_config, save_config
+    from translator.model import build_model
+    from translator.tokenizer import EOS_ID, Tokenizer
+
+    def make(**options):
+        sizes = {"embedding_dim": 12, "encoder_units": 8, "decoder_units": 16}
+        config = make_config("tiny", options=sizes | {"beam_size": 3} | options)
+        tokenizer = Tokenizer.load(run_dir / TOKENIZER_NAME)
+        model = build_model(config.model, tokenizer.vocabulary_size)
+        rng = np.random.default_rng(3)
+        for variable in model.weights:
+            variable.assign(rng.normal(scale=0.5, size=variable.shape))
+        bias = model.output_embedding.output_bias
+        bias.assign(bias.numpy() + 3 * (np.arange(bias.shape[0]) == EOS_ID))
+        path = tmp_path_factory.mktemp("runs") / "small"
+        save_weights(model, path / BEST_NAME)
+        save_config(config, path / "config.json", corpus_info={"name": "toy"})
+        shutil.copy(run_dir / TOKENIZER_NAME, path)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def onnx_dir(run_dir, tmp_path_factory):
+    """`run_dir`, exported; it is shared: copy it before a change."""
+    from translator.light.export import export_onnx
+
+    path = tmp_path_factory.mktemp("onnx") / "toy"
+    export_onnx(run_dir, path)
+    return path

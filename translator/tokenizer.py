@@ -240,6 +240,10 @@ class Tokenizer:
         """Returns the subword of each id. A leading `▁` stands for a space."""
         return [self._processor.id_to_piece(int(token_id)) for token_id in ids]
 
+    def ids(self, tokens: Iterable[str]) -> list[int]:
+        """Returns the id of each subword: what `tokens` was given. UNK for others."""
+        return [self._processor.piece_to_id(token) for token in tokens]
+
 
 def pad_ids(rows: Sequence[Sequence[int]]) -> np.ndarray:
     """Pads id lists with `PAD_ID` on the right: int32, `(number, longest)`."""

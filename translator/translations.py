@@ -381,7 +381,7 @@ class SubwordTranslator(TextTranslator):
                     sentences[index],
                     self.tokenizer.tokens(rows[index]),
                     [
-                        self._hypothesis(found, row, rank, len(rows[index]))
+                        self.hypothesis(found, row, rank, len(rows[index]))
                         for rank in range(num_hypotheses)
                     ],
                 )
@@ -406,9 +406,17 @@ class SubwordTranslator(TextTranslator):
         if batch:
             yield batch
 
-    def _hypothesis(
+    def hypothesis(
         self, found: HypothesisArrays, row: int, rank: int, source_length: int
     ) -> Hypothesis:
+        """Returns a hypothesis of one sentence of a batch.
+
+        Args:
+            found: What a search found for the batch.
+            row: The sentence.
+            rank: Which of its hypotheses, 0 the best.
+            source_length: In subwords, EOS counted.
+        """
         length = found.lengths[row, rank]
         ids = found.ids[row, rank, :length].tolist()
         return Hypothesis(

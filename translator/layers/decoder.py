@@ -55,6 +55,13 @@ class DecoderStep(NamedTuple):
     attention_weights: object
 
 
+def run_cell(cell, inputs, state, recurrent_mask=None):
+    """Returns the new state of a `GRUCell`, shape `(num_rows, units)`."""
+    if recurrent_mask is None:  # a call casts the weights, also outside of `call`
+        return cell(inputs, [state])[0]
+    return cell.step(cell.project(inputs), state, recurrent_mask)
+
+
 class _Decoder(keras.layers.Layer):
     """What both wirings share: attention, readout, configuration.
 
@@ -224,7 +231,7 @@ class ParallelDecoder(_Decoder):
             self.dropout(features, training=training), attention_weights
         )
 
-    def step(self, inputs, state, memory):
+    def step(self, inputs, state, memory, run_cell=run_cell):
         """Advances by one token.
 
         Args:
@@ -232,20 +239,22 @@ class ParallelDecoder(_Decoder):
             state: From `initial_state` or the step before, `num_rows` rows.
             memory: `AttentionMemory` of `batch_size` sentences; `num_rows` is a
                 multiple of it, the rows of one sentence beside each other.
+            run_cell: What runs each cell in turn, for those who want to watch.
 
         Returns:
             `DecoderStep`.
         """
         first, *upper = self.gru_layers
         first_state, *upper_states = state
-        query, new_state = first.cell(inputs, [first_state])
+        query = run_cell(first.cell, inputs, first_state)
         context_vector, attention_weights = self._attend(query, memory)
         outputs = ops.concatenate([query, context_vector], axis=-1)
+        new_states = [query]
         for layer, layer_state in zip(upper, upper_states, strict=True):
-            outputs, [layer_state] = layer.cell(outputs, [layer_state])
-            new_state = [*new_state, layer_state]
+            outputs = run_cell(layer.cell, outputs, layer_state)
+            new_states.append(outputs)
         outputs = ops.concatenate([outputs, context_vector], axis=-1)
-        return DecoderStep(self.readout(outputs), tuple(new_state), attention_weights)
+        return DecoderStep(self.readout(outputs), tuple(new_states), attention_weights)
 
 
 @keras.saving.register_keras_serializable(package="translator")
@@ -325,22 +334,19 @@ class ClassicDecoder(_Decoder):
             tf.transpose(weight_steps.stack(), [1, 0, 2]),  # (B, T, S)
         )
 
-    def step(self, inputs, state, memory):
+    def step(self, inputs, state, memory, run_cell=run_cell):
         """Advances by one token: as `ParallelDecoder.step`."""
         masks = [None] * len(self.cells)
-        hidden, state, weights = self._advance(inputs, state, memory, masks)
+        hidden, state, weights = self._advance(inputs, state, memory, masks, run_cell)
         return DecoderStep(self.readout(hidden), state, weights)
 
-    def _advance(self, inputs, state, memory, masks):
+    def _advance(self, inputs, state, memory, masks, run_cell=run_cell):
         """One step up to the readout: `(N, U + D)`, the state, the weights."""
         *states, context_vector = state
         outputs = ops.concatenate([inputs, context_vector], axis=-1)
         new_states = []
         for cell, state, mask in zip(self.cells, states, masks, strict=True):
-            if mask is None:  # a call casts the weights, also outside of `call`
-                outputs, _ = cell(outputs, [state])
-            else:
-                outputs = cell.step(cell.project(outputs), state, mask)
+            outputs = run_cell(cell, outputs, state, mask)
             new_states.append(outputs)
         context_vector, weights = self._attend(outputs, memory)
         hidden = ops.concatenate([outputs, context_vector], axis=-1)

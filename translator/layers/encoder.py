@@ -98,12 +98,20 @@ class BidirectionalEncoder(keras.layers.Layer):
 
     def call(self, inputs, source_mask=None, training=False):
         outputs = inputs  # (B, S, E)
-        for index, layer in enumerate(self.gru_layers):
-            layer_inputs = self.dropout(outputs, training=training)
-            layer_outputs, forward_state, backward_state = layer(
-                layer_inputs, mask=source_mask, training=training
-            )
-            outputs = layer_outputs + outputs if index else layer_outputs  # (B, S, 2U)
+        for index in range(self.num_layers):
+            outputs, state = self.run_layer(index, outputs, source_mask, training)
+        return EncoderOutput(outputs, state)
+
+    def run_layer(self, index, inputs, source_mask=None, training=False):
+        """Runs one layer over the outputs of the one below, or the embedded source.
+
+        Returns:
+            `EncoderOutput` of this layer.
+        """
+        layer_outputs, forward_state, backward_state = self.gru_layers[index](
+            self.dropout(inputs, training=training), mask=source_mask, training=training
+        )
+        outputs = layer_outputs + inputs if index else layer_outputs  # (B, S, 2U)
         state = ops.concatenate([forward_state, backward_state], axis=-1)  # (B, 2U)
         return EncoderOutput(outputs, state)
 

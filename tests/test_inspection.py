@@ -1,0 +1,165 @@
+"""Looking inside tells what really happened: the tree, the alternatives, the gates."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from translator.config import SearchConfig
+from translator.errors import UserError
+from translator.inference import Translator
+from translator.inspection import alternatives, read_gates, search_tree
+from translator.light.runtime import OnnxTranslator
+from translator.tokenizer import BOS_ID
+
+SHIPPED = Path(__file__).parents[1] / "data" / "models" / "en-es"
+SENTENCE = "The red house is near the river."
+BEAM = SearchConfig(beam_size=3)
+
+
+@pytest.fixture(scope="module", params=["tensorflow", "onnx"])
+def engine(request, translator, onnx_dir):
+    """A translator of either engine."""
+    return (
+        translator if request.param == "tensorflow" else OnnxTranslator.load(onnx_dir)
+    )
+
+
+def path_to(nodes, place):
+    """The nodes from the first token to one of them."""
+    path = []
+    while place is not None:
+        path.append(nodes[place])
+        place = nodes[place].parent
+    return path[::-1]
+
+
+def test_the_tree_holds_the_hypotheses(engine):
+    """Catches: a parent of another row, a score without its penalty, ranks that are not
+    those of the search, a tree of another search than the translation's."""
+    [result] = engine.translate_sentences([SENTENCE], BEAM, 3)
+    nodes = search_tree(engine, SENTENCE, BEAM)
+    ranks = {
+        node.rank: place for place, node in enumerate(nodes) if node.rank is not None
+    }
+    assert sorted(ranks) == [0, 1, 2]
+    for rank, hypothesis in enumerate(result.hypotheses):
+        path = path_to(nodes, ranks[rank])
+        assert [node.token for node in path] == hypothesis.tokens
+        assert [node.position for node in path] == list(range(len(path)))
+        assert {node.fate for node in path[:-1]} <= {"kept"}
+        assert path[-1].score == pytest.approx(hypothesis.score, abs=1e-4)
+        sums = np.cumsum(hypothesis.token_log_probs)
+        np.testing.assert_allclose([n.log_prob for n in path], sums, atol=1e-3)
+    dropped = [node for node in nodes if node.fate == "dropped"]
+    assert dropped
+    for node in dropped:
+        rivals = [n for n in nodes if n.position == node.position and n.fate == "kept"]
+        assert all(node.log_prob <= rival.log_prob for rival in rivals)
+    parents = {node.parent for node in nodes}
+    assert not any(nodes[p].fate != "kept" for p in parents if p is not None)
+
+
+def test_a_blank_sentence_has_nothing_inside(engine):
+    assert search_tree(engine, " ") == []
+    assert alternatives(engine, "", "") == []
+
+
+def test_alternatives_are_different_words_behind_the_same_beginning(engine):
+    """Catches: a beginning that is lost, one word twice, the end listed as a word."""
+    found = alternatives(engine, SENTENCE, "", count=4, search=BEAM)
+    words = [alternative.word for alternative in found]
+    assert len(set(words)) == len(words) > 1
+    assert all(word.strip() == word and word for word in words)
+    log_probs = [alternative.log_prob for alternative in found]
+    assert log_probs == sorted(log_probs, reverse=True)
+    for alternative in found:
+        assert alternative.hypothesis.text.startswith(alternative.word)
+        again = alternatives(engine, SENTENCE, alternative.word + " ", 2, BEAM)
+        for deeper in again:
+            assert deeper.hypothesis.text.startswith(alternative.word)
+
+
+def test_a_trained_model_knows_other_words():
+    """Catches: subwords for words, words that continue the one before, a beginning that
+    is not the one that was given."""
+    shipped = Translator.load(SHIPPED)
+    sentence = "I have never seen such a beautiful garden."
+    found = alternatives(shipped, sentence, "Nunca he visto ", count=3)
+    assert len(found) == 3
+    vocabulary = set(shipped.tokenizer.tokens(range(shipped.tokenizer.vocabulary_size)))
+    for alternative in found:
+        assert f"▁{alternative.word}" in vocabulary
+        beginning = f"Nunca he visto {alternative.word} "
+        assert alternative.hypothesis.text.startswith(beginning)
+
+
+def test_alternatives_of_capitals_are_capitals(engine):
+    """Catches: a beginning in capitals that the model never saw."""
+    found = alternatives(engine, "THE RED HOUSE IS NEAR THE RIVER.", "", 2, BEAM)
+    for alternative in found:
+        assert alternative.word == alternative.word.upper()
+        assert alternative.hypothesis.text == alternative.hypothesis.text.upper()
+
+
+def test_a_translation_begins_as_it_is_told(engine):
+    """Catches: a prefix of another sentence, one that is lost, a free sentence that is
+    changed by the prefix of its neighbour."""
+    sentences = [SENTENCE, "Nobody sings.", "Where?"]
+    [plain] = engine.translate_sentences(["Nobody sings."], BEAM, 2)
+    found = engine.translate_sentences(
+        sentences, BEAM, 2, prefixes=["The river", "", "Red"]
+    )
+    assert all(h.text.startswith("The river") for h in found[0].hypotheses)
+    assert all(h.text.startswith("Red") for h in found[2].hypotheses)
+    ours = [h.text for h in found[1].hypotheses]
+    assert ours == [h.text for h in plain.hypotheses]
+    with pytest.raises(UserError, match="one prefix for each of the 3 sentences"):
+        engine.translate_sentences(sentences, BEAM, prefixes=["one"])
+
+
+def test_a_prefix_may_be_longer_than_a_translation(engine):
+    """Catches: a bound on the length that cuts the prefix, or an endless search."""
+    prefix = "red house " * 30
+    [found] = engine.translate_sentences(["No."], BEAM, prefixes=[prefix])
+    assert found.hypotheses[0].text.startswith(prefix.strip())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"wiring": "classic", "num_decoder_layers": 1, "num_encoder_layers": 1},
+        {"reset_after": False, "layer_normalization": True},
+    ],
+    ids=["parallel", "classic", "normalized"],
+)
+def test_gates_are_those_of_the_translation(make_run, options):
+    """Catches: states that are not the network's, tokens in the wrong order, a layer
+    that reads another's input."""
+    translator = Translator.load(make_run(**options))
+    model, config = translator.model, translator.config.model
+    [result] = translator.translate_sentences([SENTENCE])
+    tokens = result.hypotheses[0].tokens
+    traces = read_gates(translator, SENTENCE, tokens)
+    num_encoder = 2 * config.num_encoder_layers
+    assert len(traces) == num_encoder + config.num_decoder_layers
+    for trace in traces:
+        z, r, c, h = trace[2:]
+        assert z.shape == r.shape == c.shape == h.shape
+        assert len(z) == len(trace.tokens)
+        before = np.concatenate([h[:1] * 0, h[:-1]])
+        if trace.name.startswith("encoder"):  # the state before the first step is zero
+            np.testing.assert_allclose(h, z * before + (1 - z) * c, atol=1e-5)
+        else:
+            np.testing.assert_allclose(h[1:], (z * before + (1 - z) * c)[1:], atol=1e-5)
+    forward, backward = traces[num_encoder - 2 : num_encoder]
+    assert forward.tokens == backward.tokens[::-1] == result.source_tokens
+    ids = np.array([translator.tokenizer.ids(result.source_tokens)], np.int32)
+    mask = np.ones_like(ids, bool)
+    embedded = model.source_embedding(ids)
+    final = np.concatenate([forward.state[-1], backward.state[-1]])
+    expected = model.encoder(embedded, mask).state[0]
+    np.testing.assert_allclose(final, expected, atol=1e-5)
+    assert traces[-1].tokens[1:] == tokens[:-1]
+    assert traces[-1].tokens[0] == translator.tokenizer.tokens([BOS_ID])[0]

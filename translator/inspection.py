@@ -1,0 +1,275 @@
+"""Looking inside a translation: how the search went, how else it could go on, and what
+the gates of each GRU did.
+
+Shapes: S source length, T target length, U units.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from translator.array_search import Choice, beam_search
+from translator.config import SearchConfig
+from translator.text import fold_capitals
+from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, pad_ids
+from translator.translations import Hypothesis, SubwordTranslator
+
+if TYPE_CHECKING:  # the rest needs no TensorFlow
+    from translator.inference import Translator
+
+# Next tokens looked at for each alternative: some continue a word, or begin the same.
+_CANDIDATES_PER_ALTERNATIVE = 4
+
+
+@dataclass(frozen=True)
+class BeamNode:
+    """A beginning that the search looked at: that of its parent, and a token.
+
+    Attributes:
+        token: The subword that it adds; `</s>` ends it.
+        parent: Place of the beginning that it continues, in the list of nodes; None
+            for a first token.
+        position: How many tokens come before it.
+        log_prob: Natural-log probability of all its tokens.
+        score: `log_prob / length ** length_penalty`.
+        fate: It was kept in the beam; or kept, and complete; or dropped.
+        rank: Place among the complete hypotheses by score, 0 the best; else None.
+    """
+
+    token: str
+    parent: int | None
+    position: int
+    log_prob: float
+    score: float
+    fate: Literal["kept", "complete", "dropped"]
+    rank: int | None = None
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another way to go on behind the beginning of a translation.
+
+    Attributes:
+        word: The word that comes next.
+        log_prob: Natural-log probability of its first subword.
+        hypothesis: The whole translation, with that word.
+    """
+
+    word: str
+    log_prob: float
+    hypothesis: Hypothesis
+
+
+class GateTrace(NamedTuple):
+    """What a GRU did, step by step; each float32, shape `(T, U)`.
+
+    Fields:
+        name: Which one, such as `encoder 1, forward`.
+        tokens: The T subwords, in the order in which it read them.
+        update_gate: In [0, 1]: the share of the previous state that was kept.
+        reset_gate: In [0, 1]: the share of the past that the candidate saw.
+        candidate_state: In [-1, 1].
+        state: In [-1, 1]: the state after the step.
+    """
+
+    name: str
+    tokens: list[str]
+    update_gate: np.ndarray
+    reset_gate: np.ndarray
+    candidate_state: np.ndarray
+    state: np.ndarray
+
+
+def search_tree(
+    translator: SubwordTranslator, sentence: str, search: SearchConfig | None = None
+) -> list[BeamNode]:
+    """Searches for the translation of a sentence, and tells all that was looked at.
+
+    The tree grows from an empty beginning; at each position come those that were kept,
+    the best first, then the best of those that were dropped.
+
+    Args:
+        translator: With its own search in steps.
+        sentence: One sentence; of a blank one there is no tree.
+        search: How to search; default, the run's own options.
+    """
+    search = search or translator.search
+    sentence, _ = fold_capitals(sentence)
+    [ids] = translator.tokenizer.encode_batch([sentence])
+    if ids == [EOS_ID]:
+        return []
+    nodes: list[BeamNode] = []
+    rows: list[int | None] = [None]  # the node of each row of the step
+
+    def watch(choice: Choice) -> None:
+        nonlocal rows
+        next_rows: list[int | None] = []
+        for parent, token_id, log_prob, is_kept, is_over in zip(
+            *(part.tolist() for part in choice[1:]), strict=True
+        ):
+            if is_kept and not is_over:
+                next_rows.append(len(nodes))
+            above = rows[parent]
+            position = 0 if above is None else nodes[above].position + 1
+            [token] = translator.tokenizer.tokens([token_id])
+            score = log_prob / (position + 1) ** search.length_penalty
+            fate = "complete" if is_over else "kept" if is_kept else "dropped"
+            nodes.append(BeamNode(token, above, position, log_prob, score, fate))
+        rows = next_rows
+
+    translator.search_behind(pad_ids([ids]), search, watch=watch)
+    complete = [place for place, node in enumerate(nodes) if node.fate == "complete"]
+    complete.sort(key=lambda place: -nodes[place].score)
+    for rank, place in enumerate(complete):
+        nodes[place] = replace(nodes[place], rank=rank)
+    return nodes
+
+
+def alternatives(
+    translator: SubwordTranslator,
+    sentence: str,
+    prefix: str,
+    count: int = 5,
+    search: SearchConfig | None = None,
+) -> list[Alternative]:
+    """Lists the likeliest words behind a beginning, each with a whole translation.
+
+    Args:
+        translator: With its own search in steps.
+        sentence: What is translated.
+        prefix: How the translation begins, up to the word in question; empty for the
+            first one. A space at its end says that its last word is complete.
+        count: At most so many, of different words, the likeliest first.
+        search: How to search on behind each word; default, the run's own options.
+    """
+    search = search or translator.search
+    sentence, is_upper = fold_capitals(sentence)
+    if is_upper:
+        prefix = prefix[:1] + prefix[1:].lower()
+    tokenizer = translator.tokenizer
+    source, beginning = tokenizer.encode_batch([sentence, prefix])
+    beginning.pop()  # EOS
+    if source == [EOS_ID]:
+        return []
+    at_word_start = not prefix or prefix[-1].isspace()
+    candidates = [
+        [*beginning, token_id]
+        for token_id in _next_ids(
+            translator, source, beginning, _CANDIDATES_PER_ALTERNATIVE * count
+        )
+        if not (at_word_start and _continues_word(*tokenizer.tokens([token_id])))
+    ]
+    found: dict[str, Alternative] = {}
+    for start in range(0, len(candidates), count):
+        prefixes = candidates[start : start + count]
+        sources = pad_ids([source] * len(prefixes))
+        arrays = translator.search_behind(sources, search, prefixes)
+        for row in range(len(prefixes)):
+            hypothesis = translator.hypothesis(arrays, row, 0, len(source))
+            word = _word_at(translator, hypothesis, len(beginning))
+            log_prob = float(hypothesis.token_log_probs[len(beginning)])
+            if is_upper:
+                word, text = word.upper(), hypothesis.text.upper()
+                hypothesis = replace(hypothesis, text=text)
+            if word:
+                found.setdefault(word, Alternative(word, log_prob, hypothesis))
+        if len(found) >= count:
+            break
+    return list(found.values())[:count]
+
+
+def read_gates(
+    translator: "Translator", sentence: str, target_tokens: Sequence[str]
+) -> list[GateTrace]:
+    """Reads a sentence and its translation once more, and notes every gate.
+
+    Args:
+        translator: Of one network, in TensorFlow.
+        sentence: What was translated.
+        target_tokens: Subwords of its translation, `</s>` at the end.
+
+    Returns:
+        The encoder's GRUs, from the lowest layer, and then the decoder's, which read
+        at each step the token before the one that they help to write.
+    """
+    model, tokenizer = translator.model, translator.tokenizer
+    sentence, _ = fold_capitals(sentence)
+    [ids] = tokenizer.encode_batch([sentence])
+    source_ids = np.array([ids], np.int32)
+    mask = np.ones_like(source_ids, bool)
+    tokens = tokenizer.tokens(ids)
+    traces = []
+    outputs = model.source_embedding(source_ids)  # (1, S, E)
+    for index, layer in enumerate(model.encoder.gru_layers):
+        for direction, gru, order in (
+            ("forward", layer.forward_layer, 1),
+            ("backward", layer.backward_layer, -1),
+        ):
+            recorder = _Recorder()
+            [state] = gru.cell.get_initial_state(batch_size=1)
+            for position in range(len(tokens))[::order]:
+                state = recorder.run_cell(gru.cell, outputs[:, position], state)
+            name = f"encoder {index + 1}, {direction}"
+            traces += recorder.traces([name], tokens[::order])
+        outputs = model.encoder.run_layer(index, outputs, mask).outputs
+    recorder = _Recorder()
+    memory, state = model.encode(source_ids, mask)
+    read_ids = [BOS_ID, *tokenizer.ids(target_tokens)[:-1]]
+    for token_id in read_ids:
+        embedded = model.target_embedding(np.array([token_id], np.int32))
+        state = model.decoder.step(embedded, state, memory, recorder.run_cell).state
+    names = [f"decoder {n + 1}" for n in range(model.decoder.num_layers)]
+    return traces + recorder.traces(names, tokenizer.tokens(read_ids))
+
+
+class _Recorder:
+    """Runs cells, and notes what they do."""
+
+    def __init__(self):
+        self._steps: dict[int, list[tuple]] = {}
+
+    def run_cell(self, cell, inputs, state, recurrent_mask=None):
+        """As `decoder.run_cell`, without masks."""
+        gates = cell.gates(inputs, state)
+        [new_state] = cell(inputs, [state])[1]
+        self._steps.setdefault(id(cell), []).append((*gates, new_state))
+        return new_state
+
+    def traces(self, names: Sequence[str], tokens: list[str]) -> list[GateTrace]:
+        """Returns what each cell did, in the order in which they ran first."""
+        return [
+            GateTrace(
+                name,
+                tokens,
+                *(np.concatenate(part) for part in zip(*steps, strict=True)),
+            )
+            for name, steps in zip(names, self._steps.values(), strict=True)
+        ]
+
+
+def _next_ids(
+    translator: SubwordTranslator, source: list[int], beginning: list[int], count: int
+) -> list[int]:
+    """Returns the likeliest ids behind a beginning, but for the end."""
+    step, state = translator.begin(pad_ids([source]))
+    max_lengths = np.array([len(beginning) + 1])
+    found = beam_search(step, state, max_lengths, count + 1, prefixes=[beginning])
+    last_ids = found.ids[0, :, -1].tolist()
+    return [token_id for token_id in last_ids if token_id not in (EOS_ID, PAD_ID)]
+
+
+def _continues_word(token: str) -> bool:
+    return token[:1].isalnum() or token.startswith("<0x")  # a byte of a letter
+
+
+def _word_at(
+    translator: SubwordTranslator, hypothesis: Hypothesis, position: int
+) -> str:
+    """Returns the word that begins with a token."""
+    end = position + 1
+    while end < len(hypothesis.tokens) and _continues_word(hypothesis.tokens[end]):
+        end += 1
+    ids = translator.tokenizer.ids(hypothesis.tokens[position:end])
+    return translator.tokenizer.decode(ids).strip()
