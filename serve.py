@@ -100,11 +100,11 @@ def serve(
             from translator.web import ui
 
             service = Service(translators)
-            first = WaitingTranslator(service, service.models[0])
-            ui.warm_up(first)
+            waiting = [WaitingTranslator(service, model) for model in service.models]
+            ui.warm_up(waiting)
             service.warm_up()
             app = create_app(service, api_keys, origins, rate_limit)
-            app = ui.mount_page(app, ui.build_app(first))
+            app = ui.mount_page(app, ui.build_app(waiting))
         titles = ", ".join(model.title for model in service.models)
         try:
             run_server(app, listener, f"{titles} at {address_of(listener)}")

@@ -145,14 +145,11 @@ def test_gates_are_those_of_the_translation(make_run, options):
     num_encoder = 2 * config.num_encoder_layers
     assert len(traces) == num_encoder + config.num_decoder_layers
     for trace in traces:
-        z, r, c, h = trace[2:]
-        assert z.shape == r.shape == c.shape == h.shape
+        z, r, c, before, h = trace[2:]
+        assert z.shape == r.shape == c.shape == before.shape == h.shape
         assert len(z) == len(trace.tokens)
-        before = np.concatenate([h[:1] * 0, h[:-1]])
-        if trace.name.startswith("encoder"):  # the state before the first step is zero
-            np.testing.assert_allclose(h, z * before + (1 - z) * c, atol=1e-5)
-        else:
-            np.testing.assert_allclose(h[1:], (z * before + (1 - z) * c)[1:], atol=1e-5)
+        np.testing.assert_allclose(h, z * before + (1 - z) * c, atol=1e-5)
+        np.testing.assert_array_equal(before[1:], h[:-1])
     forward, backward = traces[num_encoder - 2 : num_encoder]
     assert forward.tokens == backward.tokens[::-1] == result.source_tokens
     ids = np.array([translator.tokenizer.ids(result.source_tokens)], np.int32)

@@ -124,6 +124,7 @@ class Translator(SubwordTranslator):
     ):
         super().__init__(tokenizer, config, name, card)
         self.model = model
+        self.has_gates = isinstance(model, Seq2Seq)
         self._searches: dict[SearchConfig, Callable[[tf.Tensor], Hypotheses]] = {}
 
     @classmethod

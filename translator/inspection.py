@@ -71,7 +71,8 @@ class GateTrace(NamedTuple):
         update_gate: In [0, 1]: the share of the previous state that was kept.
         reset_gate: In [0, 1]: the share of the past that the candidate saw.
         candidate_state: In [-1, 1].
-        state: In [-1, 1]: the state after the step.
+        previous_state: In [-1, 1]: the state before the step.
+        state: In [-1, 1]: the state after it, `z * previous + (1 - z) * candidate`.
     """
 
     name: str
@@ -79,6 +80,7 @@ class GateTrace(NamedTuple):
     update_gate: np.ndarray
     reset_gate: np.ndarray
     candidate_state: np.ndarray
+    previous_state: np.ndarray
     state: np.ndarray
 
 
@@ -234,7 +236,7 @@ class _Recorder:
         """As `decoder.run_cell`, without masks."""
         gates = cell.gates(inputs, state)
         [new_state] = cell(inputs, [state])[1]
-        self._steps.setdefault(id(cell), []).append((*gates, new_state))
+        self._steps.setdefault(id(cell), []).append((*gates, state, new_state))
         return new_state
 
     def traces(self, names: Sequence[str], tokens: list[str]) -> list[GateTrace]:

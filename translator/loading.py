@@ -23,7 +23,12 @@ def load_translator(
     Raises:
         UserError: It is none of them, or damaged; or no run folder, with others.
     """
-    path = Path(path)
+    translator = _load(Path(path), ensemble)
+    translator.folder = Path(path)
+    return translator
+
+
+def _load(path: Path, ensemble: Sequence[str | Path]) -> TextTranslator:
     if ensemble:
         for folder in (path, *map(Path, ensemble)):
             if is_onnx_folder(folder) or _is_saved_model(folder):

@@ -20,6 +20,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
+from translator.tokenizer import token_labels
+
 # The first comes with Matplotlib; the others are what systems have for the scripts
 # that it lacks. Those that are not installed are left out.
 _FONTS = (
@@ -39,9 +41,7 @@ _FONTS = (
     "Arial Unicode MS",
 )
 _BOX = "\u25a1"  # DejaVu Sans has it
-_WORD_START = "\u2581"  # sentencepiece's mark
 _MOST_LABELS = 100  # on one axis; of more tokens only every so many are named
-_LONGEST_TOKEN = 24  # characters; a longer one would leave no room for the map
 
 _INK = "#1f2a37"
 _QUIET = "#64748b"
@@ -211,7 +211,7 @@ def _heat_map(
 
 
 def _token_ticks(axes: Axes, which: str, tokens: Sequence[str], cell: float) -> None:
-    labels = [_drawable(label) for label in _token_labels(tokens)]
+    labels = [_drawable(label) for label in token_labels(tokens)]
     axis = axes.xaxis if which == "x" else axes.yaxis
     every = -(-len(labels) // _MOST_LABELS)
     axis.set_ticks(
@@ -223,27 +223,6 @@ def _token_ticks(axes: Axes, which: str, tokens: Sequence[str], cell: float) -> 
         parse_math=False,
         rotation=90 if which == "x" else 0,
     )
-
-
-def _token_labels(tokens: Sequence[str]) -> list[str]:
-    """Turns subwords into what a reader expects to see on an axis."""
-    previous = ["", *tokens[:-1]]
-    return [
-        _token_label(token, continues_word=before[-1:].isalnum())
-        for before, token in zip(previous, tokens, strict=True)
-    ]
-
-
-def _token_label(token: str, continues_word: bool) -> str:
-    if token == "</s>":
-        return "(end)"
-    if token == _WORD_START:
-        return "(space)"
-    text = token.removeprefix(_WORD_START).replace(_WORD_START, " ")
-    if len(text) > _LONGEST_TOKEN:
-        text = text[: _LONGEST_TOKEN - 1] + "…"
-    starts_word = token.startswith(_WORD_START) or not continues_word
-    return text if starts_word or not text[:1].isalpha() else f"-{text}"
 
 
 def _drawable(text: str) -> str:

@@ -34,6 +34,10 @@ MAX_TRAINING_CHARACTERS = 12_000_000
 # Words whose segmentations are kept: below 1 KB each.
 MAX_CACHED_WORDS = 50_000
 
+_WORD_START = "\u2581"  # SentencePiece's mark
+_SPECIAL_LABELS = {"<s>": "(start)", "</s>": "(end)", _WORD_START: "(space)"}
+_LONGEST_LABEL = 24  # characters; a longer one would leave no room for a picture
+
 
 class Tokenizer:
     """Cuts text into subwords by a unigram language model (Kudo 2018).
@@ -251,6 +255,33 @@ def pad_ids(rows: Sequence[Sequence[int]]) -> np.ndarray:
     for row, ids in enumerate(rows):
         padded[row, : len(ids)] = ids
     return padded
+
+
+def token_labels(tokens: Sequence[str]) -> list[str]:
+    """Turns subwords into what a reader expects to see on an axis.
+
+    Those that begin a word lose their mark, those that continue one get a hyphen; very
+    long ones are cut.
+
+    Example:
+        >>> token_labels(["▁trans", "lator", ".", "</s>"])
+        ['trans', '-lator', '.', '(end)']
+    """
+    previous = ["", *tokens[:-1]]
+    return [
+        _token_label(token, continues_word=before[-1:].isalnum())
+        for before, token in zip(previous, tokens, strict=True)
+    ]
+
+
+def _token_label(token: str, continues_word: bool) -> str:
+    if token in _SPECIAL_LABELS:
+        return _SPECIAL_LABELS[token]
+    text = token.removeprefix(_WORD_START).replace(_WORD_START, " ")
+    if len(text) > _LONGEST_LABEL:
+        text = text[: _LONGEST_LABEL - 1] + "…"
+    starts_word = token.startswith(_WORD_START) or not continues_word
+    return text if starts_word or not text[:1].isalpha() else f"-{text}"
 
 
 def _words_of(ids: Iterable[int]) -> Iterator[int]:

@@ -100,11 +100,17 @@ class TextTranslator(ABC):
         max_characters: Longest text that `translate` takes.
         card: Its model card, Markdown.
         is_search_fixed: Whether it refuses other search options than its own.
+        can_be_inspected: Whether it searches in steps: see `translator.inspection`.
+        has_gates: Whether `inspection.read_gates` can read them.
+        folder: Where it was loaded from; None if from nowhere.
     """
 
     max_characters = MAX_CHARACTERS
     card = ""
     is_search_fixed = False
+    can_be_inspected = False
+    has_gates = False
+    folder: Path | None = None
 
     def __init__(
         self,
@@ -247,6 +253,7 @@ class SubwordTranslator(TextTranslator):
         max_tokens: Most padded source tokens, repeated for each hypothesis, in one.
     """
 
+    can_be_inspected = True
     max_rows = 320
     max_tokens = 8_000
 

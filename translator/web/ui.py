@@ -1,29 +1,39 @@
-"""The page: a Gradio app over any object with the interface of `Translator`."""
+"""The page: a Gradio app over any number of translators."""
 
-import html
-import logging
-import re
+import platform
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
-from matplotlib.figure import Figure
 
-from translator.errors import UserError
+import translator as package
 from translator.languages import is_right_to_left, language_name
-from translator.plotting import attention_figure
-from translator.text import printable
+from translator.web.handlers import (
+    DEFAULT_ALTERNATIVES,
+    MAX_ALTERNATIVES,
+    MAX_BEAM_SIZE,
+    NOTHING,
+    Handlers,
+    card_body,
+    errors_in_a_sentence,
+    show_step,
+)
 
-logger = logging.getLogger(__name__)
-
-MAX_BEAM_SIZE = 16  # what one visitor may ask of a shared server
-MAX_ALTERNATIVES = 10
-DEFAULT_ALTERNATIVES = 3
 MAX_TOGETHER = 16  # requests that wait for the model, to be translated together
 MAX_WAITING = 64  # requests in the queue; later ones are told to come back
+# Events that compute in the page's own threads: one after the other.
+_INSIDE = {
+    "api_visibility": "private",
+    "concurrency_id": "inside",
+    "concurrency_limit": 1,
+}
+_MODEL = {"api_visibility": "private", "concurrency_id": "model"}
+_QUICK = {"api_visibility": "private", "queue": False, "show_progress": "hidden"}
+_PACKAGES = ("tensorflow", "keras", "onnxruntime", "sentencepiece", "gradio")
 
 # What the page offers to somebody who does not know what to type.
 EXAMPLES = {
@@ -40,217 +50,547 @@ EXAMPLES = {
         "Nunca he visto un jardín tan bonito.",
         "Llovía, así que nos quedamos en casa. Hicimos sopa y vimos una película.",
     ),
+    "fr": (
+        "Bonjour ! Vous avez bien dormi ?",
+        "Pouvez-vous me dire où se trouve la gare ?",
+        "Je n'ai jamais vu un aussi beau jardin.",
+    ),
+    "de": (
+        "Guten Morgen! Haben Sie gut geschlafen?",
+        "Können Sie mir sagen, wo der Bahnhof ist?",
+        "Ich habe noch nie so einen schönen Garten gesehen.",
+    ),
 }
 
 
-def build_app(translator: Any, examples: Sequence[str] | None = None) -> gr.Blocks:
+def build_app(translators: Sequence[Any]) -> gr.Blocks:
     """Returns the page. It is neither launched nor does it load anything.
 
     Args:
-        translator: A `Translator`, or any object with its `translate` method and
-            its attributes.
-        examples: Texts to try. Default: `EXAMPLES` of the source language.
+        translators: At least one `TextTranslator`, or object with all its attributes.
+            The first is shown at the start.
     """
-    source_name = language_name(translator.source_language)
-    target_name = language_name(translator.target_language)
-    if examples is None:
-        examples = EXAMPLES.get(translator.source_language, ())
-    handlers = Handlers(translator)
+    by_title = titles_of(translators)
+    handlers = Handlers(by_title)
+    first = next(iter(by_title))
     with gr.Blocks(
-        title=f"{source_name} to {target_name}",
+        title="Translator",
         analytics_enabled=False,
         delete_cache=(3600, 3600),
     ) as app:
-        _header(source_name, target_name)
-        with gr.Row(equal_height=True):
-            source = _source_box(source_name, translator.source_language)
-            target = _target_box(target_name, translator.target_language)
-        with gr.Row(elem_id="actions"):
-            gr.Markdown(
-                f"Up to {translator.max_characters:,} characters. "
-                "Shift + Enter translates.",
-                elem_classes="note",
-            )
-            button = gr.Button("Translate", variant="primary", elem_id="translate")
-        results, sentence, alternatives, attention = _results()
-        samples = _examples(examples, source)
-        beam_size, num_alternatives = _advanced(handlers)
-        with gr.Accordion("About this model", open=False):
-            gr.Markdown(card_body(translator.card), elem_id="card")
+        shown = gr.State(None, time_to_live=3600)
+        model, swap = _header(by_title, first)
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Translate"):
+                page = _translate_tab(handlers, first)
+                page.shown = shown
+            with gr.Tab("Look inside") as inside_tab:
+                sentence = _inside_tab(handlers, shown, page.beam_size)
+            with gr.Tab("Compare"):
+                _compare_tab(handlers, first)
+            with gr.Tab("About"):
+                about = gr.HTML(elem_id="about-head")
+                card = gr.Markdown(elem_id="card")
+                curves = gr.Image(
+                    show_label=False,
+                    container=False,
+                    buttons=["download"],
+                    elem_id="curves",
+                )
+        _connect(handlers, page, shown, model)
+        _connect_models(handlers, page, model, swap, [about, card, curves])
+        inside_tab.select(
+            _choices_of, [shown, page.sentence], [sentence.choice], **_QUICK
+        ).then(**sentence.show)
         gr.api(
-            _api_endpoint(handlers),
-            api_name="translate",
-            concurrency_id="model",
+            _api_endpoint(handlers, first), api_name="translate", concurrency_id="model"
         )
-        translation = gr.State(None, time_to_live=3600)
-        private = {"api_visibility": "private", "concurrency_id": "model"}
-        shown = {
-            "fn": handlers.show_sentence,
-            "inputs": [translation, sentence],
-            "outputs": [alternatives, attention],
-        }
-        for trigger in (button.click, source.submit, *samples):
-            trigger(
-                handlers.show_translation,
-                [source, beam_size, num_alternatives],
-                [target, translation, sentence, results],
-                show_progress_on=target,
-                **private,
-            ).success(**shown, show_progress="hidden", **private)
-        sentence.input(**shown, **private)
+        app.load(_about(handlers), [model], [about, card, curves], **_QUICK)
+        app.load(_deep_link(handlers), None, [model, page.source], **_QUICK).then(
+            handlers.show_translation,
+            [model, *page.inputs],
+            [page.target, shown, *page.choices, page.note],
+            **_MODEL,
+        )
     return app.queue(max_size=MAX_WAITING, default_concurrency_limit=MAX_TOGETHER)
+
+
+def titles_of(translators: Sequence[Any]) -> dict[str, Any]:
+    """Returns each translator by what the page calls it: languages, and its name where
+    they are not enough.
+
+    Raises:
+        ValueError: There is none.
+    """
+    if not translators:
+        raise ValueError("the page needs at least one translator. Received: none.")
+    pairs = [
+        f"{language_name(t.source_language)} → {language_name(t.target_language)}"
+        for t in translators
+    ]
+    return {
+        pair if pairs.count(pair) == 1 else f"{pair} ({own.name})": own
+        for pair, own in zip(pairs, translators, strict=True)
+    }
 
 
 def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     """Puts the page at `/`, behind all other routes of an app: with its looks, its
     limits, its privacy.
     """
+    folder = Path(__file__).parent
+    script = (folder / "page.js").read_text("utf-8")
     return gr.mount_gradio_app(
         app,
         page,
         path="/",
         theme=page_theme(),
-        css_paths=Path(__file__).with_name("page.css"),
+        css_paths=folder / "page.css",
+        head=f"<script type='module'>{script}</script>",
         footer_links=["api", "settings"],
         run_history=False,
-        max_file_size="1mb",  # the page takes no files
+        max_file_size="1mb",
         show_error=False,
         ssr_mode=False,
     )
 
 
-def warm_up(translator: Any) -> None:
+def warm_up(translators: Sequence[Any]) -> None:
     """Answers a first request as the page would send it, so that no visitor waits for
-    functions to be traced and fonts to be found."""
-    handlers = Handlers(translator)
-    beam_size = handlers.search.beam_size
-    translation = handlers.run("Hello.", beam_size, DEFAULT_ALTERNATIVES)
-    handlers.show_sentence(translation, 0)
+    functions to be traced."""
+    by_title = titles_of(translators)
+    handlers = Handlers(by_title)
+    for title, own in by_title.items():
+        handlers.run(title, "Hello.", own.search.beam_size, DEFAULT_ALTERNATIVES)
 
 
-class Handlers:
-    """What the page's buttons and its API call, free of any layout."""
+# ---- parts of the page
 
-    def __init__(self, translator: Any):
-        self._translator = translator
-        self.is_search_fixed = translator.is_search_fixed
-        # A SavedModel has its own search options; a run has a whole configuration.
-        self.search = (
-            translator.search if self.is_search_fixed else translator.config.search
+
+def _header(by_title: dict[str, Any], first: str) -> tuple[gr.Dropdown, gr.Button]:
+    with gr.Row(elem_id="header"):
+        gr.HTML(
+            "<h1>Translator</h1><p>A GRU network with attention, on the machine that "
+            "serves this page. Nothing you type leaves it.</p>",
+            padding=False,
         )
-        self.max_beam_size = max(MAX_BEAM_SIZE, self.search.beam_size)
+        model = gr.Dropdown(
+            list(by_title),
+            value=first,
+            label="Languages",
+            filterable=len(by_title) > 8,
+            elem_id="model",
+            scale=0,
+            min_width=260,
+        )
+        swap = gr.Button(
+            "⇄ Swap",
+            elem_id="swap",
+            scale=0,
+            min_width=120,
+            interactive=_reverse_of(by_title, first) is not None,
+        )
+    return model, swap
 
-    def show_translation(
-        self, text: Any, beam_size: Any, num_alternatives: Any
-    ) -> tuple:
-        """Returns the translation and new states of what is shown below it."""
-        with _errors_in_a_sentence():
-            translation = self.run(text, beam_size, num_alternatives)
-        sentences = translation.sentences
-        if not sentences:
-            gr.Info("Write something to translate first.", title="Nothing to translate")
-        choices = [
-            (f"{number}. {_shortened(sentence.source_text)}", number - 1)
-            for number, sentence in enumerate(sentences, start=1)
-        ]
+
+def _translate_tab(handlers: Handlers, title: str) -> SimpleNamespace:
+    """The first tab; its parts by name."""
+    own = handlers.find(title)
+    page = SimpleNamespace()
+    with gr.Row(equal_height=True, elem_id="sheet"):
+        with gr.Column(min_width=320, elem_classes="pane"):
+            page.source = gr.Textbox(**_source_look(own), **_SOURCE)
+            with gr.Row(elem_classes="pane-foot"):
+                page.counter = gr.HTML(
+                    f"<span class='counter'>0 / {own.max_characters:,}</span>",
+                    elem_id="counter",
+                    padding=False,
+                )
+                page.clear = gr.Button("Clear", size="sm", scale=0, min_width=80)
+        with gr.Column(min_width=320, elem_classes="pane tinted"):
+            page.target_name = gr.HTML(
+                language_name(own.target_language), elem_id="target-name", padding=False
+            )
+            page.target = gr.HTML(
+                elem_id="target", min_height=190, js_on_load=_WORD_CLICKS
+            )
+            with gr.Row(elem_classes="pane-foot"):
+                page.note = gr.HTML("", elem_id="note", padding=False)
+                gr.HTML("<button type='button' id='copy'>Copy</button>", padding=False)
+    with gr.Row(elem_id="actions"):
+        page.button = gr.Button("Translate", variant="primary", elem_id="translate")
+        page.as_typed = gr.Checkbox(
+            True,
+            label="Translate as I type",
+            container=False,
+            elem_id="as-typed",
+            min_width=190,
+            scale=0,
+        )
+        gr.HTML(
+            "<p class='note'>Shift + Enter translates. Words are underlined where the "
+            "model was <span class='word fair'>less</span> or <span class='word "
+            "unsure'>hardly</span> sure; click one to choose another.</p>",
+            padding=False,
+            elem_id="legend",
+        )
+    page.sentence = gr.Dropdown(
+        label="Sentence", visible=False, filterable=False, elem_id="sentence"
+    )
+    page.words = gr.Radio(
+        label="Other words", visible=False, elem_id="words", elem_classes="list"
+    )
+    page.offers = gr.Radio(
+        label="Translations, with their scores (log-probability by length; closer to "
+        "0 is likelier)",
+        visible=False,
+        elem_id="offers",
+        elem_classes="list",
+    )
+    examples = EXAMPLES.get(own.source_language, ())
+    page.examples = gr.Dataset(
+        components=[gr.Textbox(visible=False)],
+        samples=[[text] for text in examples],
+        label="Try one of these",
+        elem_id="examples",
+        visible=bool(examples),
+    )
+    with gr.Accordion("Search", open=False), gr.Row():
+        page.beam_size = gr.Slider(**_beam_look(own), step=1, label="Beam size")
+        page.count = gr.Slider(
+            1,
+            MAX_ALTERNATIVES,
+            DEFAULT_ALTERNATIVES,
+            step=1,
+            label="Alternatives",
+            info="Translations to list, at most as many as the beam size.",
+        )
+    page.inputs = [page.source, page.beam_size, page.count]
+    page.choices = [page.sentence, page.offers, page.words]
+    return page
+
+
+def _connect(
+    handlers: Handlers, page: SimpleNamespace, shown: gr.State, model: gr.Dropdown
+) -> None:
+    """What happens in the first tab."""
+    state = [page.target, shown, *page.choices]
+    limit = handlers.find(next(iter(handlers.translators))).max_characters
+    asked = {
+        "fn": handlers.show_asked,
+        "inputs": [model, *page.inputs],
+        "outputs": [*state, page.note],
+        "show_progress_on": page.target,
+        **_MODEL,
+    }
+    page.button.click(**asked)
+    page.source.submit(**asked)
+    page.source.input(
+        handlers.show_typed,
+        [page.source, page.as_typed, model, page.beam_size, page.count],
+        [*state, page.note],
+        js="(...values) => window.translatorTyped(...values)",
+        trigger_mode="always_last",
+        show_progress="hidden",
+        **_MODEL,
+    )
+    page.source.change(
+        None,
+        [page.source],
+        [page.counter],
+        js=f"(text) => window.translatorCount(text, {limit})",
+        **_QUICK,
+    )
+    page.examples.click(
+        lambda sample: sample[0], [page.examples], [page.source], **_QUICK
+    ).then(**asked)
+    page.clear.click(
+        lambda: ("", "", None, *[gr.update(visible=False)] * 3, ""),
+        None,
+        [page.source, *state, page.note],
+        **_QUICK,
+    )
+    page.target.click(
+        handlers.show_words,
+        [shown],
+        [shown, page.words, page.sentence],
+        show_progress="hidden",
+        **_INSIDE,
+    )
+    page.words.input(handlers.choose_word, [shown, page.words], state, **_QUICK)
+    page.offers.input(
+        handlers.choose_offer, [shown, page.sentence, page.offers], state, **_QUICK
+    )
+    page.sentence.input(
+        handlers.show_sentence,
+        [shown, page.sentence],
+        [page.offers, page.words],
+        **_QUICK,
+    )
+
+
+def _connect_models(
+    handlers: Handlers,
+    page: SimpleNamespace,
+    model: gr.Dropdown,
+    swap: gr.Button,
+    about: list,
+) -> None:
+    """What happens when another model is chosen."""
+
+    def show_model(title: Any) -> tuple:
+        with errors_in_a_sentence():
+            own = handlers.find(title)
+        examples = EXAMPLES.get(own.source_language, ())
         return (
-            translation.text,
-            translation if sentences else None,
-            gr.update(
-                choices=choices,
-                value=0 if sentences else None,
-                visible=len(sentences) > 1,
-            ),
-            gr.update(visible=bool(sentences)),
+            gr.update(**_source_look(own)),
+            language_name(own.target_language),
+            gr.update(samples=[[text] for text in examples], visible=bool(examples)),
+            gr.update(**_beam_look(own)),
+            gr.update(interactive=_reverse_of(handlers.translators, title) is not None),
         )
 
-    def show_sentence(self, translation: Any, index: Any) -> tuple:
-        """Returns the alternatives and the attention map of one sentence."""
-        if translation is None or index is None:
-            return [], None
-        with _errors_in_a_sentence():
-            sentence = translation.sentences[index]
-            return alternative_rows(sentence), sentence_figure(sentence)
-
-    def run(self, text: Any, beam_size: Any, num_alternatives: Any) -> Any:
-        """Checks what came over the wire and translates it.
-
-        Returns:
-            A `Translation`.
-
-        Raises:
-            UserError: If the text is too long, or a value has the wrong type.
-        """
-        text = checked_text(text, self._translator.max_characters)
-        beam_size = _checked_count(beam_size, "the beam size", self.max_beam_size)
-        num_hypotheses = min(
-            beam_size,
-            _checked_count(
-                num_alternatives, "the number of alternatives", MAX_ALTERNATIVES
-            ),
+    def reverse(title: Any, shown: Any) -> tuple:
+        with errors_in_a_sentence():
+            handlers.find(title)
+        other = _reverse_of(handlers.translators, title)
+        return (
+            gr.skip() if other is None else other,
+            gr.skip() if shown is None else shown.text,
         )
-        search = self.search.model_copy(update={"beam_size": beam_size})
-        return self._translator.translate([text], search, num_hypotheses)[0]
+
+    looks = [page.source, page.target_name, page.examples, page.beam_size, swap]
+    retranslate = {
+        "fn": handlers.show_translation,
+        "inputs": [model, *page.inputs],
+        "outputs": [page.target, page.shown, *page.choices, page.note],
+        **_MODEL,
+    }
+    swap.click(reverse, [model, page.shown], [model, page.source], **_QUICK)
+    model.change(show_model, [model], looks, **_QUICK).then(**retranslate)
+    model.change(_about(handlers), [model], about, **_QUICK)
 
 
-def checked_text(text: Any, max_characters: int) -> str:
-    """Returns text that can be encoded as UTF-8.
+def _inside_tab(
+    handlers: Handlers, shown: gr.State, beam_size: gr.Slider
+) -> SimpleNamespace:
+    """The second tab: attention, beam and gates of one sentence."""
+    choice = gr.Dropdown(
+        label="Sentence",
+        visible=False,
+        filterable=False,
+        elem_id="inside-sentence",
+    )
+    traces = gr.State(None, time_to_live=3600)
+    with gr.Tabs():
+        with gr.Tab("Attention"):
+            attention = gr.HTML(NOTHING, elem_id="attention", padding=False)
+        with gr.Tab("Beam search") as beam_tab:
+            tree = gr.HTML(NOTHING, elem_id="beam", padding=False)
+            gr.Markdown(
+                "Each box is a beginning of a translation: its last token and its "
+                "score. At every position, a column, the best are kept and the others "
+                "(dashed) are dropped; complete ones are green. The thick line leads "
+                "to the best. Point at a box for its probability.",
+                elem_classes="note",
+            )
+        with gr.Tab("Gates") as gates_tab:
+            gates = gr.HTML(NOTHING, elem_id="gates", padding=False)
+            gr.Markdown(
+                "The update gate *z* is the share of its state that a GRU keeps at a "
+                "token; the reset gate *r* is the share of the past that the new "
+                "candidate *c* sees: h = z · h before + (1 − z) · c.",
+                elem_classes="note",
+            )
+            with gr.Row():
+                cell = gr.Dropdown(
+                    label="One GRU, unit by unit",
+                    visible=False,
+                    filterable=False,
+                    elem_id="cell",
+                )
+                step = gr.Slider(
+                    1, 2, 1, step=1, label="Step", visible=False, elem_id="step"
+                )
+                play = gr.Button(
+                    "▶ Play", visible=False, scale=0, min_width=110, elem_id="play"
+                )
+            units = gr.HTML("", elem_id="units", padding=False)
+            timer = gr.Timer(0.9, active=False)
+    show_attention = {
+        "fn": handlers.show_attention,
+        "inputs": [shown, choice],
+        "outputs": [attention],
+        **_QUICK,
+    }
+    show_tree = {
+        "fn": handlers.show_tree,
+        "inputs": [shown, choice, beam_size],
+        "outputs": [tree],
+        **_INSIDE,
+    }
+    show_gates = {
+        "fn": handlers.show_gates,
+        "inputs": [shown, choice],
+        "outputs": [gates, traces, cell, step, play, units],
+        **_INSIDE,
+    }
+    choice.input(**show_attention)
+    choice.input(**show_tree)
+    choice.input(**show_gates)
+    beam_tab.select(**show_tree)
+    gates_tab.select(**show_gates)
+    show_units = {
+        "fn": show_step,
+        "inputs": [traces, cell, step],
+        "outputs": [units],
+        **_QUICK,
+    }
+    step.change(**show_units)
+    cell.input(_first_step, [traces, cell], [step], **_QUICK).then(**show_units)
+    play.click(
+        lambda label: (
+            gr.Timer(active="Play" in label),
+            "❚❚ Pause" if "Play" in label else "▶ Play",
+        ),
+        [play],
+        [timer, play],
+        **_QUICK,
+    )
+    timer.tick(_next_step, [traces, cell, step], [step, timer, play], **_QUICK)
+    return SimpleNamespace(choice=choice, show=show_attention)
 
-    Lone surrogates, which JSON can carry, become U+FFFD; NUL is left out.
 
-    Raises:
-        UserError: If it is no text, or longer than the limit.
+def _compare_tab(handlers: Handlers, first: str) -> None:
+    own = handlers.find(first)
+    text = gr.Textbox(
+        label="Text to translate in two ways",
+        placeholder="Such as greedy search beside a beam, or one model beside another",
+        lines=2,
+        max_lines=10,
+        elem_id="compare-text",
+    )
+    settings, answers = [], []
+    with gr.Row():
+        for number, beam_size in (("A", 1), ("B", own.search.beam_size)):
+            with gr.Column(min_width=320):
+                settings.append(
+                    gr.Dropdown(
+                        list(handlers.translators),
+                        value=first,
+                        label=f"Model {number}",
+                        filterable=False,
+                    )
+                )
+                settings.append(
+                    gr.Slider(
+                        1,
+                        max(MAX_BEAM_SIZE, own.search.beam_size),
+                        own.search.beam_size if own.is_search_fixed else beam_size,
+                        step=1,
+                        label=f"Beam size {number}",
+                        info="1 is greedy search.",
+                    )
+                )
+                answers.append(gr.HTML(elem_classes="answer", container=True))
+    button = gr.Button("Compare", variant="primary", elem_id="compare")
+    for trigger in (button.click, text.submit):
+        trigger(handlers.compare, [text, *settings], answers, **_MODEL)
 
-    Example:
-        >>> checked_text("a\\ud800b\\0c", max_characters=5)
-        'a\\ufffdbc'
-    """
-    if text is None:
-        return ""
-    if not isinstance(text, str):
-        raise UserError(f"the text must be a string. Received: {_kind(text)}.")
-    if len(text) > max_characters:
-        raise UserError(
-            f"the text has {len(text):,} characters, the limit is "
-            f"{max_characters:,}. Translate it in parts."
+
+def _about(handlers: Handlers) -> Callable:
+    def about(title: Any) -> tuple:
+        with errors_in_a_sentence():
+            own = handlers.find(title)
+        curves = own.folder and own.folder / "curves.png"
+        has_curves = bool(curves) and curves.exists()
+        return (
+            f"<p class='note'>{versions()}</p>",
+            card_body(own.card) or "This model came without a card.",
+            gr.update(value=str(curves) if has_curves else None, visible=has_curves),
         )
-    return printable(text)
+
+    return about
 
 
-def card_body(card: str) -> str:
-    """Returns a model card without its YAML front matter.
+def versions() -> str:
+    """Returns the versions of what runs here, in a line."""
+    found = [f"translator {package.__version__}", f"Python {platform.python_version()}"]
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return ", ".join(found)
 
-    Example:
-        >>> card_body("---\\nlicense: cc-by-2.0\\n---\\n# A model\\n")
-        '# A model\\n'
-    """
-    return re.sub(r"\A---\r?\n.*?^---\s*?$\s*", "", card, flags=re.DOTALL | re.M)
+
+def _deep_link(handlers: Handlers) -> Callable:
+    def follow(request: gr.Request) -> tuple:
+        """Reads `?text=...&source=en&target=es`, or `&model=NAME`."""
+        asked = request.query_params
+
+        def fits(own: Any) -> bool:
+            facts = {
+                "model": own.name,
+                "source": own.source_language,
+                "target": own.target_language,
+            }
+            return all(asked.get(name, value) == value for name, value in facts.items())
+
+        fitting = [t for t, own in handlers.translators.items() if fits(own)]
+        if not fitting:
+            gr.Warning("This server has no such model; another one is shown.")
+        title = next(iter(fitting or handlers.translators))
+        return title, asked.get("text", "")
+
+    return follow
 
 
-def alternative_rows(sentence: Any) -> list[list[str]]:
-    """Returns translation and score of each hypothesis of a sentence, as text."""
-    return [
-        [hypothesis.text, f"{hypothesis.score:.2f}"]
-        for hypothesis in sentence.hypotheses
+def _choices_of(shown: Any, sentence: Any) -> Any:
+    """The sentences to look into: those of the first tab, the same one chosen."""
+    if shown is None:
+        return gr.update(choices=[], value=None, visible=False)
+    choices = [
+        (f"{number}. {own.source_text}", number - 1)
+        for number, own in enumerate(shown.sentences, start=1)
     ]
+    return gr.update(choices=choices, value=sentence or 0, visible=len(choices) > 1)
 
 
-def sentence_figure(sentence: Any) -> Figure | None:
-    """Draws where the model looked for its best translation of a sentence.
-
-    None for a sentence without tokens, such as one control character.
-    """
-    best = sentence.hypotheses[0]
-    if not best.tokens:
-        return None
-    return attention_figure(sentence.source_tokens, best.tokens, best.attention_weights)
+def _first_step(traces: Any, name: Any) -> Any:
+    lengths = {trace.name: len(trace.tokens) for trace in traces or ()}
+    return gr.update(value=1, maximum=lengths.get(name, 2))
 
 
-def _api_endpoint(handlers: Handlers) -> Callable:
+def _next_step(traces: Any, name: Any, step: Any) -> tuple:
+    """Goes on by one step; stops at the last one."""
+    lengths = {trace.name: len(trace.tokens) for trace in traces or ()}
+    last = lengths.get(name, 1)
+    if not isinstance(step, int | float) or step >= last:
+        return 1, gr.Timer(active=False), "▶ Play"
+    return step + 1, gr.skip(), gr.skip()
+
+
+def _reverse_of(by_title: dict[str, Any], title: str) -> str | None:
+    """Returns the first model that translates back."""
+    own = by_title[title]
+    for other_title, other in by_title.items():
+        if (other.source_language, other.target_language) == (
+            own.target_language,
+            own.source_language,
+        ):
+            return other_title
+    return None
+
+
+def _api_endpoint(handlers: Handlers, first: str) -> Callable:
+    own = handlers.find(first)
+
     def translate(
         text: str,
-        beam_size: int = handlers.search.beam_size,
+        beam_size: int = own.search.beam_size,
         num_alternatives: int = 1,
+        model: str = own.name,
     ) -> tuple[str, list[dict[str, Any]]]:
         """Translates a text of any number of sentences and lines.
 
@@ -259,6 +599,7 @@ def _api_endpoint(handlers: Handlers) -> Callable:
             beam_size: Hypotheses kept at each position; 1 is greedy search.
             num_alternatives: Translations to list for each sentence, best first;
                 never more than beam_size.
+            model: Name of the model.
 
         Returns:
             translation: The translated text; white space between sentences is kept.
@@ -266,9 +607,11 @@ def _api_endpoint(handlers: Handlers) -> Callable:
                 with `translation` and `score`, the length-normalised natural-log
                 probability.
         """
-        with _errors_in_a_sentence():
-            translation = handlers.run(text, beam_size, num_alternatives)
-        return translation.text, [
+        with errors_in_a_sentence():
+            titles = {own.name: title for title, own in handlers.translators.items()}
+            title = titles.get(model, model) if isinstance(model, str) else model
+            shown = handlers.run(title, text, beam_size, num_alternatives)
+        return shown.text, [
             {
                 "source": sentence.source_text,
                 "alternatives": [
@@ -276,165 +619,56 @@ def _api_endpoint(handlers: Handlers) -> Callable:
                     for hypothesis in sentence.hypotheses
                 ],
             }
-            for sentence in translation.sentences
+            for sentence in shown.sentences
         ]
 
     return translate
 
 
-@contextmanager
-def _errors_in_a_sentence():
-    """Shows the user's mistakes as they are; ours in one sentence, and in the log."""
-    try:
-        yield
-    except UserError as error:
-        message = str(error)
-        # Gradio renders the message as HTML, and it may quote the user's text.
-        message = html.escape(message[:1].upper() + message[1:])
-        raise gr.Error(message, print_exception=False) from None
-    except Exception:
-        logger.exception("a request failed")
-        raise gr.Error(
-            "Something went wrong on the server. Its log has the details.",
-            print_exception=False,
-        ) from None
+# ---- looks
+
+_SOURCE = {
+    "lines": 7,
+    "max_lines": 18,
+    "autofocus": True,
+    "elem_id": "source",
+}
+
+# A click, or Enter, on a word tells which one it was.
+_WORD_CLICKS = """
+const tell = (event) => {
+  const word = event.target.closest("[data-start]");
+  if (!word) return;
+  if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
+  event.preventDefault();
+  const { sentence, start, end } = word.dataset;
+  trigger("click", { sentence: +sentence, start: +start, end: +end });
+};
+element.addEventListener("click", tell);
+element.addEventListener("keydown", tell);
+"""
 
 
-def _checked_count(value: Any, name: str, maximum: int) -> int:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    # A slider in a browser may send 5.0; NaN and infinity are no whole numbers.
-    if not is_number or (isinstance(value, float) and not value.is_integer()):
-        raise UserError(f"{name} must be a whole number. Received: {_kind(value)}.")
-    if not 1 <= value <= maximum:
-        raise UserError(
-            f"{name} must be from 1 to {maximum}. Received: {_kind(value)}."
-        )
-    return int(value)
+def _source_look(own: Any) -> dict[str, Any]:
+    name = language_name(own.source_language)
+    return {
+        "label": name,
+        "placeholder": f"Type or paste {name} text",
+        "rtl": is_right_to_left(own.source_language),
+        "html_attributes": gr.InputHTMLAttributes(lang=own.source_language),
+    }
 
 
-def _kind(value: Any) -> str:
-    return f"{value!r:.20}" if isinstance(value, int | float) else type(value).__name__
-
-
-def _shortened(text: str, length: int = 60) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
-def _header(source_name: str, target_name: str) -> None:
-    gr.HTML(
-        f"<h1>{html.escape(source_name)} <span class='arrow'>→</span> "
-        f"{html.escape(target_name)}</h1>"
-        "<p>Translated by a GRU network with attention, on the machine that serves "
-        "this page.</p>",
-        elem_id="header",
-        padding=False,
-    )
-
-
-def _source_box(name: str, code: str) -> gr.Textbox:
-    return gr.Textbox(
-        label=name,
-        placeholder=f"Type or paste {name} text",
-        lines=7,
-        max_lines=18,
-        min_width=320,  # so that the boxes stack on a phone
-        autofocus=True,
-        elem_id="source",
-        html_attributes=gr.InputHTMLAttributes(lang=code),
-    )
-
-
-def _target_box(name: str, code: str) -> gr.Textbox:
-    return gr.Textbox(
-        label=name,
-        placeholder="The translation appears here",
-        lines=7,
-        max_lines=18,
-        min_width=320,  # so that the boxes stack on a phone
-        interactive=False,
-        buttons=["copy"],
-        elem_id="target",
-        rtl=is_right_to_left(code),
-        html_attributes=gr.InputHTMLAttributes(lang=code),
-    )
-
-
-def _results() -> tuple[gr.Column, gr.Dropdown, gr.Dataframe, gr.Plot]:
-    with gr.Column(visible=False) as results:
-        sentence = gr.Dropdown(
-            label="Sentence shown below",
-            visible=False,
-            filterable=False,
-            elem_id="sentence",
-        )
-        with gr.Tabs():
-            with gr.Tab("Alternatives"):
-                alternatives = gr.Dataframe(
-                    headers=["Translation", "Score"],
-                    datatype=["str", "str"],
-                    type="array",
-                    column_widths=["78%", "22%"],
-                    interactive=False,
-                    wrap=True,
-                    show_label=False,
-                    buttons=[],
-                    elem_id="alternatives",
-                )
-                gr.Markdown(
-                    "Score: natural-log probability, divided by a power of "
-                    "the length. Closer to 0 is more likely.",
-                    elem_classes="note",
-                )
-            with gr.Tab("Attention"):
-                attention = gr.Plot(
-                    format="png",
-                    show_label=False,
-                    container=False,
-                    elem_id="attention",
-                )
-                gr.Markdown(
-                    "How much each word part of the translation (rows) looked at each "
-                    "part of the source (columns) when it was written.",
-                    elem_classes="note",
-                )
-    return results, sentence, alternatives, attention
-
-
-def _examples(examples: Sequence[str], source: gr.Textbox) -> list[Callable]:
-    """Adds the examples; returns the events that should translate."""
-    if not examples:
-        return []
-    samples = gr.Examples(
-        [[text] for text in examples],
-        source,
-        label="Try one of these",
-        api_visibility="private",
-    )
-    return [samples.load_input_event.success]
-
-
-def _advanced(handlers: Handlers) -> tuple[gr.Slider, gr.Slider]:
-    with gr.Accordion("Advanced", open=False), gr.Row():
-        beam_size = gr.Slider(
-            1,
-            handlers.max_beam_size,
-            handlers.search.beam_size,
-            step=1,
-            label="Beam size",
-            info="Fixed when this model was exported."
-            if handlers.is_search_fixed
-            else "Hypotheses kept at each position. 1 is greedy and quickest.",
-            interactive=not handlers.is_search_fixed,
-        )
-        num_alternatives = gr.Slider(
-            1,
-            MAX_ALTERNATIVES,
-            DEFAULT_ALTERNATIVES,
-            step=1,
-            label="Alternatives",
-            info="Translations to list, at most as many as the beam size.",
-        )
-    return beam_size, num_alternatives
+def _beam_look(own: Any) -> dict[str, Any]:
+    return {
+        "minimum": 1,
+        "maximum": max(MAX_BEAM_SIZE, own.search.beam_size),
+        "value": own.search.beam_size,
+        "interactive": not own.is_search_fixed,
+        "info": "Fixed when this model was exported."
+        if own.is_search_fixed
+        else "Hypotheses kept at each position. 1 is greedy and quickest.",
+    }
 
 
 def page_theme() -> gr.themes.Base:
