@@ -1,11 +1,23 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from fake_server import start_server
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.fixture(scope="session")
-def server():
-    """Address of the page over the fake translator, in a process of its own."""
-    process = start_server()
+def server(request):
+    """Address of the page, in a process of its own: over the fake translator, or, as
+    the parameter `shipped`, over the model that ships."""
+    if getattr(request, "param", "fake") == "shipped":
+        process = subprocess.Popen(
+            [sys.executable, "serve.py"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        )
+    else:
+        process = start_server()
     line = process.stdout.readline()
     yield line.split(" at ")[1].split()[0]
     process.terminate()

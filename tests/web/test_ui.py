@@ -1,18 +1,26 @@
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import textwrap
 
 import gradio as gr
 import httpx
-import numpy as np
 import pytest
 from fake_translator import FakeTranslator
 
 from translator.web import ui
+from translator.web.handlers import (
+    DEFAULT_ALTERNATIVES,
+    NOTHING,
+    Handlers,
+    card_body,
+    show_step,
+)
 
 TEXT = "Hello there. How are you?"
+TITLE = "English → Spanish"
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +47,7 @@ def translator():
 
 @pytest.fixture
 def handlers(translator):
-    return ui.Handlers(translator)
+    return Handlers({TITLE: translator})
 
 
 def endpoints(app):
@@ -48,20 +56,20 @@ def endpoints(app):
 
 def test_the_app_is_built_and_only_its_api_is_public(translator):
     """Mistake: the page's own events left public, in the way of the API."""
-    app = ui.build_app(translator)
+    app = ui.build_app([translator])
     public = {
         name for name, fn in endpoints(app).items() if fn.api_visibility == "public"
     }
-    assert public == {"translate"}
+    assert public == {"translate", "translate_with"}
     assert translator.calls == []
 
 
-def test_the_warm_up_asks_what_the_page_asks(translator):
+def test_the_warm_up_asks_what_the_page_asks(translator, handlers):
     """Mistake: warm with other search options than those that the page starts with."""
-    ui.warm_up(translator)
-    app = ui.build_app(translator)
+    ui.warm_up([translator])
+    app = ui.build_app([translator])
     sliders = {b.label: b.value for b in app.blocks.values() if type(b) is gr.Slider}
-    ui.Handlers(translator).run("Hello.", sliders["Beam size"], sliders["Alternatives"])
+    handlers.run(TITLE, "Hello.", sliders["Beam size"], sliders["Alternatives"])
     warm, asked = translator.calls
     assert warm == asked
 
@@ -76,47 +84,49 @@ def test_no_request_is_traced_after_the_warm_up(run_dir, monkeypatch):
         Seq2Seq, "encode", lambda *args: traces.append(1) or encode(*args)
     )
     translator = Translator.load(run_dir)
-    ui.warm_up(translator)
-    assert len(traces) == 1
-    handlers = ui.Handlers(translator)
+    ui.warm_up([translator])
+    num_traces = len(traces)
+    assert num_traces == 2  # of the search in the graph, and of that in steps
+    handlers = Handlers({TITLE: translator})
+    beam_size = float(translator.search.beam_size)
     for text in ("Where is it?", "The red house is near. " * 3):
-        for number in (1, ui.DEFAULT_ALTERNATIVES):
-            handlers.run(text, float(handlers.search.beam_size), number)
-    assert len(traces) == 1
+        for number in (1, DEFAULT_ALTERNATIVES):
+            shown = handlers.run(TITLE, text, beam_size, number)
+            assert "<svg" in handlers.show_tree(shown, 0, beam_size)
+    assert len(traces) == num_traces
 
 
-def test_the_page_names_the_languages_and_hides_the_front_matter(translator):
-    """Mistake: codes as labels, or the card's YAML shown as text."""
-    app = ui.build_app(translator)
-    boxes = [block for block in app.blocks.values() if isinstance(block, gr.Textbox)]
-    assert [box.label for box in boxes] == ["English", "Spanish"]
-    texts = [b.value for b in app.blocks.values() if isinstance(b, gr.Markdown)]
-    assert "# A fake model\n\nWrites backwards." in [text.strip() for text in texts]
-    assert any("500 characters" in text for text in texts)
+def test_titles_tell_models_apart():
+    """Mistake: one of two models of the same languages that cannot be chosen."""
+    one, other, back = (
+        FakeTranslator(name="small"),
+        FakeTranslator(name="large"),
+        FakeTranslator("es", "en", "back"),
+    )
+    titles = ui.titles_of([one, other, back])
+    assert titles == {
+        "English → Spanish (small)": one,
+        "English → Spanish (large)": other,
+        "Spanish → English": back,
+    }
+    with pytest.raises(ValueError, match="at least one translator"):
+        ui.titles_of([])
 
 
-@pytest.mark.parametrize(
-    ("language", "examples", "expected"),
-    [
-        pytest.param("en", None, list(ui.EXAMPLES["en"]), id="own"),
-        pytest.param("en", ["One."], ["One."], id="given"),
-        pytest.param("xx", None, [], id="none"),
-    ],
-)
-def test_examples(translator, language, examples, expected):
+@pytest.mark.parametrize("language", ["en", "es", "fr", "de", "xx"])
+def test_examples_are_in_the_language_that_is_read(language):
     """Mistake: English examples for a model that reads another language."""
-    translator.source_language = language
-    app = ui.build_app(translator, examples)
-    found = [b.samples for b in app.blocks.values() if isinstance(b, gr.Dataset)]
-    assert [text for samples in found for [text] in samples] == expected
+    app = ui.build_app([FakeTranslator(language, "eo")])
+    [examples] = [b for b in app.blocks.values() if isinstance(b, gr.Dataset)]
+    assert [text for [text] in examples.samples] == list(ui.EXAMPLES.get(language, ()))
+    assert examples.visible is (language != "xx")
 
 
-def test_the_target_box_of_a_right_to_left_language(translator):
-    """Mistake: Hebrew written from the left."""
-    translator.target_language = "he"
-    app = ui.build_app(translator)
-    boxes = [block for block in app.blocks.values() if isinstance(block, gr.Textbox)]
-    assert [box.rtl for box in boxes] == [False, True]
+def test_the_source_box_of_a_right_to_left_language():
+    """Mistake: Hebrew typed from the left."""
+    app = ui.build_app([FakeTranslator("he", "en")])
+    [source] = [b for b in app.blocks.values() if b.elem_id == "source"]
+    assert (source.label, source.rtl) == ("Hebrew", True)
 
 
 def test_nothing_is_fetched_from_elsewhere_for_the_theme():
@@ -126,42 +136,78 @@ def test_nothing_is_fetched_from_elsewhere_for_the_theme():
     assert sheets == [None, None]
 
 
+def test_the_card_comes_without_front_matter_and_broken_pictures():
+    card = "---\nlicense: cc-by-2.0\n---\n# A model\n\n![Loss](curves.png)\n\nEnd.\n"
+    assert card_body(card) == "# A model\n\nEnd.\n"
+
+
 def test_translation_with_a_choice_of_sentences(handlers, translator):
     """Mistake: the search options of the page not passed on."""
-    text, translation, choice, results = handlers.show_translation(TEXT, 7, 2)
-    assert text == "olleH ereht. woH era ?uoy"
-    assert choice["choices"] == [("1. Hello there", 0), ("2. How are you?", 1)]
-    assert (choice["value"], choice["visible"], results["visible"]) == (0, True, True)
+    markup, shown, choice, offers, words, note = handlers.show_translation(
+        TITLE, TEXT, 7, 2
+    )
+    assert shown.text == "olleH .ereht woH era ?uoy"
+    assert f"data-text='{shown.text}'" in markup
+    assert choice["choices"] == [("1. Hello there.", 0), ("2. How are you?", 1)]
+    assert (choice["value"], choice["visible"]) == (0, True)
+    assert offers["choices"] == [
+        ("olleH .ereht  (-0.25)", 0),
+        ("olleH .ereht!  (-1.25)", 1),
+    ]
+    assert words["visible"] is False
+    assert note.startswith("2 sentences, ")
     [(texts, search, num_hypotheses)] = translator.calls
     assert (texts, search.beam_size, num_hypotheses) == ([TEXT], 7, 2)
-    assert search.length_penalty == translator.config.search.length_penalty
+    assert search.length_penalty == translator.search.length_penalty
+    offers, words = handlers.show_sentence(shown, 1)
+    assert [text for text, _ in offers["choices"]] == [
+        "woH era ?uoy  (-0.25)",
+        "woH era ?uoy!  (-1.25)",
+    ]
 
-    rows, figure = handlers.show_sentence(translation, 1)
-    assert rows == [["woH era ?uoy", "-0.25"], ["woH era ?uoy!", "-1.25"]]
-    weights = translation.sentences[1].hypotheses[0].attention_weights
-    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), weights)
+
+def test_another_translation_of_a_sentence_can_be_chosen(handlers):
+    """Mistake: the choice of one sentence lost when another is chosen; white space of
+    the text lost when it is put together again."""
+    _, shown, *_ = handlers.show_translation(TITLE, "Hello there.\n\n Why? ", 5, 3)
+    _, shown, *_ = handlers.choose_offer(shown, 0, 2)
+    markup, shown, choice, offers, _ = handlers.choose_offer(shown, 1, 1)
+    assert shown.text == "olleH .ereht!!\n\n ?yhW! "
+    assert (choice["value"], offers["value"]) == (1, 1)
+    assert "data-text='olleH .ereht!!\n\n ?yhW! '" in markup
 
 
 def test_one_sentence_offers_no_choice(handlers):
     """Mistake: a menu with one entry."""
-    _, _, choice, _ = handlers.show_translation("Hello", 5, 3)
+    _, _, choice, *_ = handlers.show_translation(TITLE, "Hello", 5, 3)
     assert choice["visible"] is False
 
 
 def test_no_more_alternatives_than_the_beam_has(handlers, translator):
     """Mistake: a beam of 1 with 3 alternatives refused by the translator."""
-    handlers.show_translation("Hello", 1, 3)
+    handlers.show_translation(TITLE, "Hello", 1, 3)
     assert translator.calls[0][2] == 1
 
 
 @pytest.mark.parametrize("text", ["", "  \n ", None])
 def test_blank_text_empties_the_page_with_a_hint(handlers, text, capsys):
     """Mistake: an error, or the last translation left where it was."""
-    shown, translation, choice, results = handlers.show_translation(text, 5, 3)
-    assert (shown.strip(), translation) == ("", None)
-    assert (choice["visible"], results["visible"]) == (False, False)
-    assert handlers.show_sentence(translation, choice["value"]) == ([], None)
+    target, shown, *choices, note = handlers.show_asked(TITLE, text, 5, 3)
+    assert (target, shown, note) == ("", None, "")
+    assert [choice["visible"] for choice in choices] == [False] * 3
     assert capsys.readouterr().out == "Write something to translate first.\n"
+    assert handlers.show_attention(None, None) == NOTHING
+    assert handlers.show_tree(None, 0, 5) == NOTHING
+    assert handlers.show_gates(None, 0)[0] == NOTHING
+
+
+def test_typing_is_translated_where_it_is_wanted_and_short(handlers, translator):
+    """Mistake: a whole book translated at each pause; a hint at each blank."""
+    target, *_ = handlers.show_typed("Hello", True, TITLE, 5, 3)
+    assert "olleH" in target
+    for text, wanted in (("Hello", False), ("x" * 1001, True)):
+        assert handlers.show_typed(text, wanted, TITLE, 5, 3) == (gr.skip(),) * 6
+    assert len(translator.calls) == 1
 
 
 @pytest.mark.parametrize(
@@ -180,7 +226,7 @@ def test_hard_text_reaches_the_translator_as_unicode(
     handlers, translator, text, received
 ):
     """Mistake: a lone surrogate, which JSON allows, handed to TensorFlow."""
-    handlers.show_translation(text, 5, 3)
+    handlers.show_translation(TITLE, text, 5, 3)
     assert translator.calls[0][0] == [received]
 
 
@@ -205,37 +251,70 @@ def test_hard_text_reaches_the_translator_as_unicode(
 def test_mistakes_are_told_in_a_sentence(handlers, arguments, message):
     """Mistake: a traceback, or the user's text shown as HTML."""
     with pytest.raises(gr.Error) as caught:
-        handlers.show_translation(*arguments)
+        handlers.show_translation(TITLE, *arguments)
     assert message in caught.value.message
     assert not caught.value.print_exception
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda h, shown: h.show_translation("<b>none</b>", "Hello", 5, 3),
+        lambda h, shown: h.show_translation(["x"], "Hello", 5, 3),
+        lambda h, shown: h.show_sentence(shown, 7),
+        lambda h, shown: h.show_sentence(shown, "0"),
+        lambda h, shown: h.choose_offer(shown, True, 0),
+        lambda h, shown: h.choose_offer(shown, 0, -1),
+        lambda h, shown: h.show_attention(shown, 1.0),
+        lambda h, shown: h.show_tree(shown, 99, 5),
+        lambda h, shown: h.show_gates(shown, {}),
+        lambda h, shown: h.compare("Hello", TITLE, 5, "other", 5),
+        lambda h, shown: show_step([object()], "x", 1),
+    ],
+)
+def test_what_no_page_sends_is_refused(handlers, call):
+    """Mistake: the page's own events trusted, though programs can call them."""
+    _, shown, *_ = handlers.show_translation(TITLE, TEXT, 5, 3)
+    with pytest.raises(gr.Error) as caught:
+        call(handlers, shown)
+    assert "<b>" not in caught.value.message
 
 
 def test_a_bug_is_logged_and_not_shown(handlers, caplog):
     """Mistake: the exception's own text on the page."""
     with pytest.raises(gr.Error) as caught:
-        handlers.show_translation("bug", 5, 3)
+        handlers.show_translation(TITLE, "bug", 5, 3)
     assert "secret" not in caught.value.message
     assert "secret detail" in caplog.text
 
 
 def test_a_saved_model_keeps_the_search_it_was_exported_with(translator):
-    """Mistake: reading the options of a configuration that it does not have."""
+    """Mistake: a slider that moves and does nothing."""
     translator.is_search_fixed = True
-    translator.search = translator.config.search.model_copy(update={"beam_size": 3})
-    translator.config = None
-    app = ui.build_app(translator)
-    beam_size, _ = [b for b in app.blocks.values() if isinstance(b, gr.Slider)]
+    translator.search = translator.search.model_copy(update={"beam_size": 3})
+    app = ui.build_app([translator])
+    [beam_size] = [b for b in app.blocks.values() if b.elem_id == "beam-size"]
     assert (beam_size.value, beam_size.interactive) == (3, False)
-    ui.Handlers(translator).show_translation("Hello", 3, 3)
+    Handlers({TITLE: translator}).show_translation(TITLE, "Hello", 3, 3)
     assert translator.calls[0][1] == translator.search
 
 
-def test_a_sentence_without_tokens_has_no_picture(handlers, translator):
-    """Mistake: a heat map of shape (0, 0)."""
-    _, translation, *_ = handlers.show_translation("Hello", 5, 1)
-    best = translation.sentences[0].hypotheses[0]
-    best.tokens, best.attention_weights = [], np.zeros((0, 0))
-    assert handlers.show_sentence(translation, 0)[1] is None
+def test_what_a_model_cannot_show_is_said(handlers):
+    """Mistake: an error, or an empty place, for models that search in their graph."""
+    _, shown, *_ = handlers.show_translation(TITLE, TEXT, 5, 3)
+    assert "Not with this model" in handlers.show_tree(shown, 0, 5)
+    assert "Not with this model" in handlers.show_gates(shown, 0)[0]
+    assert "<svg" in handlers.show_attention(shown, 1)
+    markup, *_ = handlers.show_translation(TITLE, TEXT, 5, 3)
+    assert "role='button'" not in markup
+
+
+def test_two_ways_side_by_side(handlers, translator):
+    """Mistake: both answers with the settings of one."""
+    answers = handlers.compare(TEXT, TITLE, 1, TITLE, 4)
+    assert len(answers) == 2
+    assert all(re.search(r"[\d,]+ ms, score -0.25", answer) for answer in answers)
+    assert [search.beam_size for _, search, _ in translator.calls] == [1, 4]
 
 
 def test_gradio_client_gets_typed_answers(server):
@@ -249,6 +328,8 @@ def test_gradio_client_gets_typed_answers(server):
         client = Client({server!r}, verbose=False)
         answer = client.predict(text={TEXT!r}, num_alternatives=2, beam_size=4,
                                 api_name="/translate")
+        other = client.predict("fake", {TEXT!r}, 4, 2, api_name="/translate_with")
+        assert other == answer, other
         parameters = client.view_api(return_format="dict", print_info=False)
         print(json.dumps([answer, parameters["named_endpoints"]["/translate"]]))
     """
@@ -260,7 +341,7 @@ def test_gradio_client_gets_typed_answers(server):
         timeout=60,
     ).stdout
     (translation, sentences), endpoint = json.loads(output)
-    assert translation == "olleH ereht. woH era ?uoy"
+    assert translation == "olleH .ereht woH era ?uoy"
     assert sentences[1] == {
         "source": "How are you?",
         "alternatives": [

@@ -170,6 +170,12 @@ class Handlers:
             return (gr.skip(),) * 6
         return self.show_translation(title, text, beam, count)
 
+    def show_linked(self, title: Any, text: Any, beam: Any, count: Any) -> tuple:
+        """As `show_translation`, for the text of a link, if it had one."""
+        if not text:
+            return (gr.skip(),) * 6
+        return self.show_translation(title, text, beam, count)
+
     def show_asked(self, title: Any, text: Any, beam: Any, count: Any) -> tuple:
         """As `show_translation`, for somebody who asked; says if there is nothing."""
         if not (isinstance(text, str) and text.strip()):

@@ -17,7 +17,9 @@ window.translatorCount = (text, limit) => {
   return `<span class="${kind}">${count.toLocaleString("en")} / ${limit.toLocaleString("en")}</span>`;
 };
 
-async function copyText(text) {
+window.translatorCopy = async () => {
+  const text = document.querySelector("#target .translation")?.dataset.text;
+  if (!text) return;
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -29,7 +31,10 @@ async function copyText(text) {
     document.execCommand("copy");
     box.remove();
   }
-}
+  const button = document.querySelector("#copy");
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = "Copy"), 1500);
+};
 
 // An SVG as a file that looks as on the page: its variables become colours.
 function savePicture(picture, name) {
@@ -66,20 +71,8 @@ for (const kind of ["mouseover", "focusin", "click"]) {
   });
 }
 
-document.addEventListener("click", async ({ target }) => {
-  const copy = target.closest?.("#copy");
-  if (copy) {
-    const text = document.querySelector("#target .translation")?.dataset.text;
-    if (!text) return;
-    await copyText(text);
-    const label = copy.textContent;
-    copy.textContent = "Copied";
-    setTimeout(() => (copy.textContent = label), 1500);
-  }
-  const save = target.closest?.(".save-picture");
-  if (save) {
-    const block = save.closest(".with-picture");
-    const picture = block?.querySelector("svg.picture");
-    if (picture) savePicture(picture, `${block.id}.svg`);
-  }
+document.addEventListener("click", ({ target }) => {
+  const block = target.closest?.(".save-picture")?.closest(".with-picture");
+  const picture = block?.querySelector("svg.picture");
+  if (picture) savePicture(picture, `${block.id}.svg`);
 });

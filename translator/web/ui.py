@@ -102,12 +102,11 @@ def build_app(translators: Sequence[Any]) -> gr.Blocks:
         inside_tab.select(
             _choices_of, [shown, page.sentence], [sentence.choice], **_QUICK
         ).then(**sentence.show)
-        gr.api(
-            _api_endpoint(handlers, first), api_name="translate", concurrency_id="model"
-        )
+        for name, endpoint in _api_endpoints(handlers, first).items():
+            gr.api(endpoint, api_name=name, concurrency_id="model")
         app.load(_about(handlers), [model], [about, card, curves], **_QUICK)
         app.load(_deep_link(handlers), None, [model, page.source], **_QUICK).then(
-            handlers.show_translation,
+            handlers.show_linked,
             [model, *page.inputs],
             [page.target, shown, *page.choices, page.note],
             **_MODEL,
@@ -156,12 +155,14 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
 
 
 def warm_up(translators: Sequence[Any]) -> None:
-    """Answers a first request as the page would send it, so that no visitor waits for
+    """Answers first requests as the page would send them, so that no visitor waits for
     functions to be traced."""
     by_title = titles_of(translators)
     handlers = Handlers(by_title)
     for title, own in by_title.items():
-        handlers.run(title, "Hello.", own.search.beam_size, DEFAULT_ALTERNATIVES)
+        beam_size = own.search.beam_size
+        shown = handlers.run(title, "Hello.", beam_size, DEFAULT_ALTERNATIVES)
+        handlers.show_tree(shown, 0, beam_size)
 
 
 # ---- parts of the page
@@ -216,7 +217,9 @@ def _translate_tab(handlers: Handlers, title: str) -> SimpleNamespace:
             )
             with gr.Row(elem_classes="pane-foot"):
                 page.note = gr.HTML("", elem_id="note", padding=False)
-                gr.HTML("<button type='button' id='copy'>Copy</button>", padding=False)
+                copy = gr.Button(
+                    "Copy", size="sm", scale=0, min_width=80, elem_id="copy"
+                )
     with gr.Row(elem_id="actions"):
         page.button = gr.Button("Translate", variant="primary", elem_id="translate")
         page.as_typed = gr.Checkbox(
@@ -256,7 +259,9 @@ def _translate_tab(handlers: Handlers, title: str) -> SimpleNamespace:
         visible=bool(examples),
     )
     with gr.Accordion("Search", open=False), gr.Row():
-        page.beam_size = gr.Slider(**_beam_look(own), step=1, label="Beam size")
+        page.beam_size = gr.Slider(
+            **_beam_look(own), step=1, label="Beam size", elem_id="beam-size"
+        )
         page.count = gr.Slider(
             1,
             MAX_ALTERNATIVES,
@@ -265,6 +270,7 @@ def _translate_tab(handlers: Handlers, title: str) -> SimpleNamespace:
             label="Alternatives",
             info="Translations to list, at most as many as the beam size.",
         )
+    copy.click(None, js="() => window.translatorCopy()", **_QUICK)
     page.inputs = [page.source, page.beam_size, page.count]
     page.choices = [page.sentence, page.offers, page.words]
     return page
@@ -528,6 +534,8 @@ def _deep_link(handlers: Handlers) -> Callable:
     def follow(request: gr.Request) -> tuple:
         """Reads `?text=...&source=en&target=es`, or `&model=NAME`."""
         asked = request.query_params
+        if not asked:  # somebody may be typing already
+            return gr.skip(), gr.skip()
 
         def fits(own: Any) -> bool:
             facts = {
@@ -583,14 +591,13 @@ def _reverse_of(by_title: dict[str, Any], title: str) -> str | None:
     return None
 
 
-def _api_endpoint(handlers: Handlers, first: str) -> Callable:
+def _api_endpoints(handlers: Handlers, first: str) -> dict[str, Callable]:
+    """What `gradio_client` can call: name -> function. The first one has no choice of
+    models, as it had before there were several."""
     own = handlers.find(first)
 
     def translate(
-        text: str,
-        beam_size: int = own.search.beam_size,
-        num_alternatives: int = 1,
-        model: str = own.name,
+        text: str, beam_size: int = own.search.beam_size, num_alternatives: int = 1
     ) -> tuple[str, list[dict[str, Any]]]:
         """Translates a text of any number of sentences and lines.
 
@@ -599,13 +606,33 @@ def _api_endpoint(handlers: Handlers, first: str) -> Callable:
             beam_size: Hypotheses kept at each position; 1 is greedy search.
             num_alternatives: Translations to list for each sentence, best first;
                 never more than beam_size.
-            model: Name of the model.
 
         Returns:
             translation: The translated text; white space between sentences is kept.
             sentences: For each sentence its `source` and its `alternatives`, each
                 with `translation` and `score`, the length-normalised natural-log
                 probability.
+        """
+        return translate_with(own.name, text, beam_size, num_alternatives)
+
+    def translate_with(
+        model: str,
+        text: str,
+        beam_size: int = own.search.beam_size,
+        num_alternatives: int = 1,
+    ) -> tuple[str, list[dict[str, Any]]]:
+        """Translates with one of several models.
+
+        Args:
+            model: Its name.
+            text: What to translate.
+            beam_size: Hypotheses kept at each position; 1 is greedy search.
+            num_alternatives: Translations to list for each sentence, best first;
+                never more than beam_size.
+
+        Returns:
+            translation: As of `translate`.
+            sentences: As of `translate`.
         """
         with errors_in_a_sentence():
             titles = {own.name: title for title, own in handlers.translators.items()}
@@ -622,7 +649,7 @@ def _api_endpoint(handlers: Handlers, first: str) -> Callable:
             for sentence in shown.sentences
         ]
 
-    return translate
+    return {"translate": translate, "translate_with": translate_with}
 
 
 # ---- looks
