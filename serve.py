@@ -164,6 +164,10 @@ def run_server(app: Any, listener: socket.socket, line: str) -> None:
             await super().startup(sockets)
             typer.echo(f"{line} (Ctrl-C stops it)")
 
+        async def shutdown(self, sockets=None):
+            app.state.file_desk.close()
+            await super().shutdown(sockets)
+
     # The server handles both signals itself, and then raises them once more.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)

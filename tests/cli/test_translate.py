@@ -156,6 +156,80 @@ def test_files(command, fake, tmp_path):
     assert target.read_bytes() == "údnañ\n\nba\n".encode()
 
 
+def run_on(command, tmp_path, name, text, *arguments):
+    """Translates a file with these contents; returns the outcome and the result."""
+    source, target = tmp_path / name, tmp_path / "out"
+    source.write_bytes(text.encode())
+    outcome = command(
+        "translate", "m", "--input", source, "--output", target, *arguments
+    )
+    return outcome, target.read_bytes().decode() if target.exists() else None
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.txt", "\ufeffab\r\n\r\ncd", "\ufeffba\r\n\r\ndc"),
+        ("a.CSV", 'id,text\n1,"a, b"\n', 'id,text\n1,"b ,a"\n'),
+        ("a.tsv", "ab\t7\n", "ba\t7\n"),
+        ("a.srt", "1\n0:00:01,0 --> 0:00:02,0\nab\n", None),
+        ("a.log", "\ufeffab\r\ncd", "ba\ndc\n"),  # lines, as ever
+    ],
+)
+def test_files_keep_their_form(command, fake, tmp_path, name, text, expected):
+    outcome, found = run_on(command, tmp_path, name, text)
+    assert outcome == (0, "", "")
+    assert found == (expected or text.replace("ab", "ba"))
+    assert command("translate", "m", "--input", tmp_path / name).output == found
+
+
+def test_search_options_of_files(command, fake, tmp_path):
+    run_on(command, tmp_path, "a.srt", "ab", "--length-penalty", "0.5")
+    assert fake.calls == [(1, SearchConfig(beam_size=4, length_penalty=0.5))]
+
+
+def test_columns(command, fake, tmp_path):
+    _, found = run_on(command, tmp_path, "a.csv", "t,u\nab,cd\n", "--column", "u")
+    assert found == "t,u\nab,dc\n"
+    _, found = run_on(command, tmp_path, "a.csv", "t,uv\nab,cd\n", "--header")
+    assert found == "t,uv\nba,dc\n"
+    _, found = run_on(command, tmp_path, "a.csv", "t,uv\na b,cd\n", "--no-header")
+    assert found == "t,vu\nb a,dc\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "arguments", "expected"),
+    [
+        ("a.csv", "a,b\n", ("--column", "c"), "there is no column 'c'. Choose one of"),
+        ("a.txt", "a\n", ("--column", "1"), "has no columns and no header"),
+        ("a.log", "a\n", ("--column", "1"), "--column and --header need a .csv or"),
+        ("a.csv", "a\n", ("--header", "--scores"), "--column and --header need a"),
+        ("a.csv", 'a\n"b', (), "a.csv, line 2: a cell in quotes has no end."),
+        ("a.srt", "a" * 61, (), "a.srt, line 1: it has 61 characters; at most 60"),
+        ("no.csv", None, (), "cannot read no.csv: No such file or directory."),
+    ],
+)
+def test_mistakes_with_files(
+    command, fake, tmp_path, monkeypatch, name, text, arguments, expected
+):
+    """Catches: a traceback, half a file that is left."""
+    monkeypatch.chdir(tmp_path)
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    options = ("--input", name, "--output", "out", *arguments)
+    status, output, errors = command("translate", "m", *options)
+    assert (status, output) == (2, "")
+    assert errors.startswith("error: ") and expected in errors
+    assert errors.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_a_terminal_shows_how_far_a_file_is(command, fake, tmp_path, monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    outcome, _ = run_on(command, tmp_path, "a.txt", "ab\n" * 600)
+    assert "a.txt" in outcome.errors and "100%" in outcome.errors
+    assert outcome.output == ""
+
+
 def test_the_input_is_not_overwritten(command, fake, tmp_path):
     """Catches: a file that is emptied before it is read."""
     path = tmp_path / "in.txt"

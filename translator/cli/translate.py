@@ -1,17 +1,21 @@
-"""`translator translate`: a filter, one line in, one line out."""
+"""`translator translate`: a filter, one line in, one line out, or files as they are."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, BinaryIO, TextIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, TextIO
 
 import typer
 
 from translator.cli.options import EnsembleOption, config_options
 from translator.config import SearchConfig, parse_config
 from translator.errors import UserError
+
+if TYPE_CHECKING:
+    from translator.files.document import Document
 
 # Lines translated together when nobody waits for each of them.
 _CHUNK_SIZE = 256
@@ -28,10 +32,30 @@ def translate(
     ],
     ensemble: EnsembleOption = None,
     input: Annotated[  # noqa: A002 - the option's name
-        Path | None, typer.Option(help="File to read. Default: standard input.")
+        Path | None,
+        typer.Option(
+            help="File to read; .txt, .csv, .tsv and .srt keep their form. Default: "
+            "standard input."
+        ),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="File to write. Default: standard output.")
+    ] = None,
+    column: Annotated[
+        str,
+        typer.Option(
+            help="Of a .csv or .tsv, the only column to translate: its name, or its "
+            "number from 1. Default: all cells with letters.",
+            show_default=False,
+        ),
+    ] = "",
+    header: Annotated[
+        bool | None,
+        typer.Option(
+            help="Whether the first row of a .csv or .tsv has the columns' names, "
+            "which stay. Default: whether it looks like it.",
+            show_default=False,
+        ),
     ] = None,
     nbest: Annotated[
         int, typer.Option(min=1, help="Translations of each line, at most --beam-size.")
@@ -43,7 +67,7 @@ def translate(
         ),
     ] = False,
 ) -> None:
-    """Translate standard input, line by line.
+    """Translate standard input, line by line, or a file.
 
     A blank line stays a blank line, so line numbers match. A line of several sentences
     is split, translated, and joined again.
@@ -55,17 +79,36 @@ def translate(
     With --nbest there are several such lines for each line of the input, which is
     taken as one sentence.
 
+    Without either, a .txt, .csv, .tsv or .srt named by --input comes out in the form it
+    had, with its line ends, quotes, numbers and times. A cell of a table that a
+    spreadsheet would run as a formula gets an apostrophe.
+
     Example: echo "Where is the station?" | translator translate data/models/en-es
     """
     if input and output and output.exists() and output.samefile(input):
         raise UserError(
             f"--output would overwrite {input} while it is read. Choose another file."
         )
+    from translator.files.document import Document, has_format
+
+    wants_fields = scores or nbest > 1
+    is_document = input is not None and has_format(input) and not wants_fields
+    if not is_document and (column or header is not None):
+        raise UserError(
+            "--column and --header need a .csv or .tsv as --input, and neither "
+            "--scores nor --nbest. Leave them out."
+        )
     with open_input(input) as source:
         from translator.loading import load_translator
 
         translator = load_translator(model, ensemble or ())
         search = change_search(translator.search, options)
+        if is_document:
+            document = Document(input, translator.max_characters, column, header)
+            _translate_document(
+                document, partial(translator.translate, search=search), output
+            )
+            return
         origin = str(input or "standard input")
         lines = decode_lines(source, origin, translator.max_characters)
         is_waiting = input is None and sys.stdin.isatty()
@@ -76,9 +119,24 @@ def translate(
                 for number, translations in zip(numbers, found, strict=True):
                     for translation in translations:
                         score = f"{number}\t{translation.score:.4f}\t"
-                        prefix = score if scores or nbest > 1 else ""
+                        prefix = score if wants_fields else ""
                         target.write(f"{prefix}{translation.text}\n")
                 target.flush()
+
+
+def _translate_document(
+    document: "Document", translate: Callable, output: Path | None
+) -> None:
+    """Translates a file; somebody who looks at a terminal sees how far it is."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    is_seen = console.is_terminal and (output is not None or not sys.stdout.isatty())
+    with Progress(console=console, transient=True, disable=not is_seen) as bar:
+        task = bar.add_task(document.name, total=document.num_characters)
+        for progress in document.translate(translate, output or sys.stdout.buffer):
+            bar.update(task, completed=progress.done)
 
 
 def _find_translations(

@@ -20,6 +20,7 @@ from translator.serving import libre, native, tf_serving
 from translator.serving.access import RateLimit
 from translator.serving.detection import Detection, Detector
 from translator.serving.errors import add_error_answers, error_answer
+from translator.serving.files import FileDesk
 from translator.serving.service import Service
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -50,6 +51,7 @@ def create_app(
     app.state.api_keys = tuple(api_keys)
     app.state.rate_limit = RateLimit(rate_limit)
     app.state.detect = _LazyDetector(service)
+    app.state.file_desk = FileDesk(service)
     for router in (libre.router, tf_serving.router, native.router):
         app.include_router(router)
     _add_probes(app, service)

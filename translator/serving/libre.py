@@ -4,13 +4,19 @@ A body is a JSON object or a form.
 """
 
 import json
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse
+from starlette.datastructures import UploadFile
 
+from translator.files.document import FORMATS, Document, has_format, translated_name
 from translator.languages import language_name
 from translator.serving.access import check_access
+from translator.serving.files import FileDesk
 from translator.serving.markup import split_markup
 from translator.serving.service import Model, NotFoundError, Service
 from translator.translations import Translation
@@ -83,6 +89,69 @@ async def detect(request: Request) -> list[dict[str, Any]]:
     return [await run_in_threadpool(request.app.state.detect, text)]
 
 
+_FILE_BODY = {
+    "type": "object",
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "The file."},
+        "source": {"type": "string", "description": "Code of its language, or auto."},
+        "target": {"type": "string", "description": "Code of the language wanted."},
+        "api_key": {"type": "string", "description": "If one is needed."},
+    },
+    "required": ["file", "source", "target"],
+}
+
+
+@router.post(
+    "/translate_file",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"multipart/form-data": {"schema": _FILE_BODY}},
+        }
+    },
+)
+async def translate_file(request: Request) -> dict[str, str]:
+    """Translates a .txt, .csv, .tsv or .srt, and tells where the result can be fetched
+    for an hour.
+    """
+    async with request.form(max_files=1) as form:
+        body = dict(form)
+        check_access(request, body.get("api_key"))
+        upload = _required(body, "file")
+        source, target = (str(_required(body, k)).lower() for k in ("source", "target"))
+        if not isinstance(upload, UploadFile):
+            raise HTTPException(400, "Invalid request: missing file parameter")
+        name = Path(Path(upload.filename or "").name[-100:])  # a header has to hold it
+        if not name.name:
+            raise HTTPException(400, "Invalid request: empty file")
+        if not has_format(name):
+            raise HTTPException(400, "Invalid request: file format not supported")
+        desk: FileDesk = request.app.state.file_desk
+        with tempfile.TemporaryDirectory(dir=desk.folder) as folder:
+            path = Path(folder) / f"source{name.suffix}"
+            path.write_bytes(await upload.read())
+            document = await _read_document(request, path)
+            if source == "auto":
+                detect = request.app.state.detect
+                source = (await run_in_threadpool(detect, document.sample))["language"]
+            model = _find(request.app.state.service, source, target)
+            result = path.with_stem("target")
+            await desk.translate(document, model, result, request.is_disconnected)
+            key = desk.keep(result, translated_name(name, model.target_language))
+    return {"translatedFileUrl": str(request.url_for("download_file", key=key))}
+
+
+@router.get("/download_file/{key}", response_class=FileResponse)
+async def download_file(request: Request, key: str) -> FileResponse:
+    """Returns a file that was translated; its address is the secret."""
+    desk: FileDesk = request.app.state.file_desk
+    path, name = desk.find(key)
+    # No browser is to show it as a page of this site.
+    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+    kind = "application/octet-stream"
+    return FileResponse(path, headers=headers, media_type=kind, filename=name)
+
+
 @router.get("/languages")
 async def languages(request: Request) -> list[dict[str, Any]]:
     """Lists the languages, and what each can be translated to."""
@@ -109,8 +178,8 @@ async def settings(request: Request) -> dict[str, Any]:
         "apiKeys": bool(request.app.state.api_keys),
         "keyRequired": bool(request.app.state.api_keys),
         "suggestions": False,
-        "filesTranslation": False,
-        "supportedFilesFormat": [],
+        "filesTranslation": True,
+        "supportedFilesFormat": list(FORMATS),
         "language": {"source": names[0], "target": names[1]},
     }
 
@@ -178,6 +247,24 @@ async def _read_body(request: Request) -> dict[str, Any]:
     return body
 
 
+async def _read_document(request: Request, path: Path) -> Document:
+    """Checks a file that was sent; errors do not repeat its name."""
+    limits = request.app.state.service.limits
+    document = await run_in_threadpool(
+        Document, path, limits.characters, name="the file"
+    )
+    size, limit = document.num_characters, limits.file_characters
+    if size > limit:
+        raise _too_much(size, limit)
+    return document
+
+
+def _too_much(size: int, limit: int) -> HTTPException:
+    return HTTPException(
+        400, f"Invalid request: request ({size}) exceeds text limit ({limit})"
+    )
+
+
 def _required(body: dict[str, Any], name: str) -> Any:
     value = body.get(name)
     if not value:
@@ -195,9 +282,7 @@ def _check_sizes(texts: list, service: Service) -> None:
     ]
     for size, limit in sizes:
         if size > limit:
-            raise HTTPException(
-                400, f"Invalid request: request ({size}) exceeds text limit ({limit})"
-            )
+            raise _too_much(size, limit)
 
 
 def _count(value: Any, service: Service) -> int:

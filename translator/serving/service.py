@@ -32,6 +32,7 @@ class Limits:
     Attributes:
         characters: In one text; never more than the model takes.
         texts: In one request.
+        file_characters: To translate in one file.
         body_bytes: Of a request.
         beam_size: Of a search.
         hypotheses: Of a sentence.
@@ -40,6 +41,7 @@ class Limits:
 
     characters: int = 10_000
     texts: int = 128
+    file_characters: int = 200_000
     body_bytes: int = 1_000_000
     beam_size: int = 16
     hypotheses: int = 10

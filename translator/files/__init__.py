@@ -1,0 +1,1 @@
+"""Files of text, translated into files of the same form."""

@@ -1,0 +1,117 @@
+"""Files that clients send: translated between all other requests, kept for a while."""
+
+import asyncio
+import os
+import secrets
+import shutil
+import tempfile
+import weakref
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+
+from fastapi import HTTPException
+
+from translator.files.document import Document
+from translator.serving.gathering import BusyError
+from translator.serving.service import Model, Service
+
+# Texts of a file translated together: a small request that comes meanwhile waits half
+# a second for them, and the file loses a sixth of its speed.
+_MAX_TEXTS = 32
+
+
+class FileDesk:
+    """Translates files for many clients, and keeps the results until they are fetched.
+
+    Args:
+        service: What translates.
+        seconds: How long a result is kept.
+        max_bytes: Of all results; the oldest makes room for a new one.
+
+    Attributes:
+        folder: For files of this server; it goes when the desk does, or the process.
+    """
+
+    def __init__(
+        self, service: Service, seconds: float = 3600, max_bytes: int = 100_000_000
+    ):
+        self._service = service
+        self._seconds = seconds
+        self._max_bytes = max_bytes
+        self._names: dict[str, str] = {}  # key -> what to call it, the oldest first
+        self._turn = asyncio.Lock()
+        self._is_closed = False
+        self.folder = Path(tempfile.mkdtemp(prefix="translator-files-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+
+    async def translate(
+        self,
+        document: Document,
+        model: Model,
+        target: Path,
+        is_gone: Callable[[], Awaitable[bool]],
+    ) -> None:
+        """Translates a file, piece by piece; several files take turns.
+
+        So at most one piece is before or among the other requests.
+
+        Args:
+            document: The file.
+            model: What translates it.
+            target: Where to write it.
+            is_gone: Tells whether nobody waits for it any more.
+
+        Raises:
+            BusyError, TooLateError: As `Service.translate`; or `close` was called.
+            HTTPException: 499, the client is gone.
+        """
+        max_texts = min(_MAX_TEXTS, self._service.limits.texts)
+        with closing(document.pieces(target, max_texts)) as pieces:
+            for piece in pieces:
+                async with self._turn:
+                    if self._is_closed:
+                        raise BusyError
+                    if await is_gone():
+                        raise HTTPException(499, "the client is gone.")
+                    found = await self._service.translate(model, piece.texts)
+                piece.translations = [translation.text for translation in found]
+
+    def keep(self, path: Path, name: str) -> str:
+        """Takes a file from its place in `folder`; returns the key to find it by.
+
+        Args:
+            path: The file.
+            name: What to call it for whoever fetches it.
+        """
+        key = secrets.token_urlsafe(24) + path.suffix
+        os.replace(path, self._place(key))
+        self._names[key] = name
+        while self._size() > self._max_bytes:
+            self._drop(next(iter(self._names)))
+        asyncio.get_running_loop().call_later(self._seconds, self._drop, key)
+        return key
+
+    def find(self, key: str) -> tuple[Path, str]:
+        """Returns a file that was kept, and what to call it.
+
+        Raises:
+            HTTPException: 404, no such file, or not any more.
+        """
+        if key not in self._names:
+            raise HTTPException(404, "there is no such file, or not any more.")
+        return self._place(key), self._names[key]
+
+    def close(self) -> None:
+        """Translates no further piece: a server that stops waits for no large file."""
+        self._is_closed = True
+
+    def _place(self, key: str) -> Path:
+        return self.folder / key
+
+    def _size(self) -> int:
+        return sum(self._place(key).stat().st_size for key in self._names)
+
+    def _drop(self, key: str) -> None:
+        self._names.pop(key, None)
+        self._place(key).unlink(missing_ok=True)
