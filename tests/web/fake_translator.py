@@ -1,5 +1,7 @@
 """A translator without a model: it writes each word backwards."""
 
+import time
+
 import numpy as np
 
 from translator.config import SearchConfig
@@ -8,7 +10,7 @@ from translator.translations import Hypothesis, SentenceTranslation, TextTransla
 
 
 class FakeTranslator(TextTranslator):
-    """Counts what it was asked; breaks at "bug", refuses "refuse"."""
+    """Notes what it was asked. Breaks at "bug", refuses "refuse", dozes at "slow"."""
 
     max_characters = 500
     card = "---\nlicense: cc-by-2.0\n---\n# A fake model\n\nWrites backwards.\n"
@@ -27,6 +29,8 @@ class FakeTranslator(TextTranslator):
         return [self._sentence(sentence, num_hypotheses) for sentence in sentences]
 
     def _sentence(self, text, num_hypotheses):
+        if "slow" in text:
+            time.sleep(0.005)
         if "bug" in text:
             raise RuntimeError("secret detail")
         if "refuse" in text:

@@ -309,6 +309,37 @@ def test_what_a_model_cannot_show_is_said(handlers):
     assert "role='button'" not in markup
 
 
+def test_a_file_that_is_given_up_leaves_nothing(handlers, tmp_path, monkeypatch):
+    """Mistake: a folder a file on a server that runs for months."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    path = tmp_path / "two.txt"
+    path.write_text("one house\n" * 100, "utf-8")
+    work = handlers.translate_file(TITLE, str(path), "")
+    markup, result = next(work)
+    assert "32%" in markup and result is None
+    assert len(list(tmp_path.iterdir())) == 2
+    work.close()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.pdf", "x", "a.pdf is of no format that can be translated"),
+        ("a.txt", "many words " * 20_000, "at most 500 are accepted"),
+        ("a.txt", "many words\n" * 21_000, "200,000 are accepted here"),
+    ],
+)
+def test_files_that_are_refused(handlers, tmp_path, name, content, message):
+    """Mistake: a traceback, or a path of the server in the message."""
+    path = tmp_path / name
+    path.write_text(content, "utf-8")
+    with pytest.raises(gr.Error) as caught:
+        list(handlers.translate_file(TITLE, str(path), ""))
+    assert message in caught.value.message
+    assert str(tmp_path) not in caught.value.message
+
+
 def test_two_ways_side_by_side(handlers, translator):
     """Mistake: both answers with the settings of one."""
     answers = handlers.compare(TEXT, TITLE, 1, TITLE, 4)

@@ -7,15 +7,18 @@ import html
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
 
 from translator.config import SearchConfig
 from translator.errors import UserError
+from translator.files.document import Document, translated_name
 from translator.inspection import (
     Alternative,
     GateTrace,
@@ -44,6 +47,8 @@ logger = logging.getLogger(__name__)
 MAX_BEAM_SIZE = 16  # what one visitor may ask of a shared server
 MAX_ALTERNATIVES = 10
 DEFAULT_ALTERNATIVES = 3
+MAX_FILE_CHARACTERS = 200_000
+MAX_FILE_TEXTS = 32  # translated together: others wait half a second for them
 MAX_TYPED = 1_000  # characters that are translated at each pause of typing
 NUM_WORDS = 6  # other words to choose among
 
@@ -339,6 +344,47 @@ class Handlers:
         own = shown.sentences[sentence]
         return own if shown.hypotheses[sentence].tokens else None
 
+    # ---- files
+
+    def translate_file(self, title: Any, path: Any, column: Any) -> Iterator[tuple]:
+        """Translates a file, piece by piece; to stop it, drop the iterator.
+
+        Args:
+            title: Of a model.
+            path: The uploaded file.
+            column: Of a table, the only one to translate; empty: all.
+
+        Yields:
+            How far it is, as HTML, and the translated file at the end.
+        """
+        with errors_in_a_sentence(), TemporaryDirectory() as folder:
+            translator = self.find(title)
+            if not isinstance(path, str):
+                raise UserError("choose a file first.")
+            column = checked_text(column, 1_000).strip()
+            name = Path(path).name
+            document = Document(
+                Path(path), translator.max_characters, column, name=name
+            )
+            if document.num_characters > MAX_FILE_CHARACTERS:
+                raise UserError(
+                    f"{name} has {document.num_characters:,} characters to translate; "
+                    f"at most {MAX_FILE_CHARACTERS:,} are accepted here. Use "
+                    "`translator translate --input` for more."
+                )
+            target = Path(folder) / translated_name(
+                Path(name), translator.target_language
+            )
+            start = time.perf_counter()
+            with closing(document.pieces(target, MAX_FILE_TEXTS)) as pieces:
+                for piece in pieces:
+                    found = translator.translate(piece.texts)
+                    piece.translations = [own.text for own in found]
+                    yield progress_markup(*piece.progress), None
+            seconds = time.perf_counter() - start
+            done = f"{document.num_characters:,} characters in {seconds:,.1f} s."
+            yield f"<p class='note'>Done: {done}</p>", str(target)
+
     # ---- comparing
 
     def compare(self, text: Any, *settings: Any) -> list[str]:
@@ -442,6 +488,15 @@ def checked_place(value: Any, length: int) -> int:
     return value
 
 
+def progress_markup(done: int, total: int) -> str:
+    """Returns a bar that says how far a file is, in characters."""
+    share = done / max(total, 1)
+    return (
+        f"<label class='note'>{share:.0%} of {total:,} characters "
+        f"<progress value='{done}' max='{total}'></progress></label>"
+    )
+
+
 def card_body(card: str) -> str:
     """Returns a model card without its YAML front matter, and without the pictures
     beside it, which a page elsewhere cannot show.
@@ -461,8 +516,10 @@ def errors_in_a_sentence():
         yield
     except UserError as error:
         message = str(error)
+        if message.split(" ")[0].isalpha():  # not the name of a file
+            message = message[:1].upper() + message[1:]
         # Gradio renders the message as HTML, and it may quote the user's text.
-        message = html.escape(message[:1].upper() + message[1:])
+        message = html.escape(message)
         raise gr.Error(message, print_exception=False) from None
     except Exception:
         logger.exception("a request failed")

@@ -11,6 +11,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 import translator as package
+from translator.files.document import FORMATS
 from translator.languages import is_right_to_left, language_name
 from translator.web.handlers import (
     DEFAULT_ALTERNATIVES,
@@ -86,6 +87,8 @@ def build_app(translators: Sequence[Any]) -> gr.Blocks:
                 page.shown = shown
             with gr.Tab("Look inside") as inside_tab:
                 sentence = _inside_tab(handlers, shown, page.beam_size)
+            with gr.Tab("Files"):
+                _files_tab(handlers, model)
             with gr.Tab("Compare"):
                 _compare_tab(handlers, first)
             with gr.Tab("About"):
@@ -465,6 +468,51 @@ def _inside_tab(
     )
     timer.tick(_next_step, [traces, cell, step], [step, timer, play], **_QUICK)
     return SimpleNamespace(choice=choice, show=show_attention)
+
+
+def _files_tab(handlers: Handlers, model: gr.Dropdown) -> None:
+    gr.Markdown(
+        "Text (`.txt`), tables (`.csv`, `.tsv`) and subtitles (`.srt`) of up to 1 MB "
+        "come back in the same form. Cells that a spreadsheet would take for a formula "
+        "are made harmless.",
+        elem_classes="note",
+    )
+    with gr.Row():
+        source = gr.File(
+            label="File", file_types=list(FORMATS), elem_id="file", min_width=320
+        )
+        result = gr.File(
+            label="Translation",
+            interactive=False,
+            elem_id="translated-file",
+            min_width=320,
+        )
+    column = gr.Textbox(
+        label="Only this column of a table",
+        placeholder="Its name, or its number from 1; empty: all cells with letters",
+        max_lines=1,
+        elem_id="column",
+    )
+    with gr.Row():
+        start = gr.Button("Translate the file", variant="primary", elem_id="start")
+        stop = gr.Button("Stop", elem_id="stop", scale=0, min_width=110)
+    progress = gr.HTML("", elem_id="progress", padding=False)
+    work = start.click(
+        handlers.translate_file,
+        [model, source, column],
+        [progress, result],
+        show_progress="hidden",
+        api_visibility="private",
+        concurrency_id="files",
+        concurrency_limit=1,
+    )
+    stop.click(
+        lambda: ("<p class='note'>Stopped.</p>", None),
+        None,
+        [progress, result],
+        cancels=[work],
+        **_QUICK,
+    )
 
 
 def _compare_tab(handlers: Handlers, first: str) -> None:
