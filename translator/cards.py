@@ -4,10 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-from translator.checkpoints import CARD_NAME, load_run_config, replacing
+from translator.checkpoints import (
+    CARD_NAME,
+    CURVES_NAME,
+    load_run_config,
+    replacing,
+)
 from translator.config import Config
 from translator.languages import language_name
-from translator.reporting import CURVES_NAME, read_metrics
+from translator.reporting import read_metrics
 from translator.robustness import COLUMNS, LONGEST_ANSWER, load_robustness
 
 EVALUATION_DIR = "evaluation"

@@ -23,6 +23,7 @@ from translator.errors import UserError
 CONFIG_NAME = "config.json"
 TOKENIZER_NAME = "tokenizer.model"
 CARD_NAME = "README.md"
+CURVES_NAME = "curves.png"
 BEST_NAME = "checkpoints/best.npz"
 LAST_NAME = "checkpoints/last.npz"
 # Entry of `last.npz` that holds the progress as JSON; a variable cannot be called so.
@@ -204,7 +205,7 @@ def pack_run(run_dir: Path, out_dir: Path) -> None:
         {name: array.astype(np.float16) for name, array in arrays.items()},
         is_compressed=True,
     )
-    for name in (CONFIG_NAME, TOKENIZER_NAME, "README.md", "curves.png"):
+    for name in (CONFIG_NAME, TOKENIZER_NAME, CARD_NAME, CURVES_NAME):
         if (run_dir / name).exists():
             shutil.copy2(run_dir / name, out_dir / name)
     for path in (

@@ -12,13 +12,12 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from translator.checkpoints import replacing
+from translator.checkpoints import CURVES_NAME, replacing
 from translator.plotting import curves_figure, save_figure
 
 logger = logging.getLogger(__name__)
 
 METRICS_NAME = "metrics.jsonl"
-CURVES_NAME = "curves.png"
 # Seconds between lines of progress where there is no terminal to draw a bar on.
 _LINE_INTERVAL = 30.0
 # What TensorBoard knows a scalar by. `tf.summary.scalar` writes the same, but only

@@ -124,6 +124,7 @@ def test_an_example_translates_at_once(page):
 
 def test_a_link_opens_with_its_text(page, server):
     """Mistake: the text of a link that waits for a click."""
+    page.wait_for_load_state("networkidle")
     page.goto(f"{server}?source=en&target=es&text=Good%20day%20%3Cb%3E")
     expect_translation(page, "dooG yad >b<")
 
@@ -255,3 +256,23 @@ def test_a_trained_model_from_the_inside(page):
     page.get_by_text("Step 1 of 10: encoder 1, forward reads I.").wait_for()
     page.locator("#play").click()
     page.get_by_text("Step 3 of 10: encoder 1, forward reads never.").wait_for()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_serious_problem(browser, server, scheme):
+    """Mistake: a control without a name, text too pale, a trap for keyboards."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = browser.new_page(color_scheme=scheme)
+    page.goto(f"{server}?text=Good%20day%20to%20you.%20Bye.")
+    page.locator(".word").first.wait_for()
+    found = set()
+    for tab in ("Translate", "Look inside", "Files", "Compare", "About"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(700)  # for colours that fade in
+        for problem in Axe().run(page).response["violations"]:
+            if problem["impact"] in ("serious", "critical"):
+                places = [node["html"][:100] for node in problem["nodes"]]
+                found.add((tab, problem["id"], *places))
+    page.close()
+    assert found == set()

@@ -316,7 +316,7 @@ def test_a_file_that_is_given_up_leaves_nothing(handlers, tmp_path, monkeypatch)
     path.write_text("one house\n" * 100, "utf-8")
     work = handlers.translate_file(TITLE, str(path), "")
     markup, result = next(work)
-    assert "32%" in markup and result is None
+    assert "32%" in markup and result["visible"] is False
     assert len(list(tmp_path.iterdir())) == 2
     work.close()
     assert list(tmp_path.iterdir()) == [path]

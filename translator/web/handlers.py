@@ -380,10 +380,11 @@ class Handlers:
                 for piece in pieces:
                     found = translator.translate(piece.texts)
                     piece.translations = [own.text for own in found]
-                    yield progress_markup(*piece.progress), None
+                    yield progress_markup(*piece.progress), gr.update(visible=False)
             seconds = time.perf_counter() - start
             done = f"{document.num_characters:,} characters in {seconds:,.1f} s."
-            yield f"<p class='note'>Done: {done}</p>", str(target)
+            file = gr.update(value=str(target), visible=True)
+            yield f"<p class='note'>Done: {done}</p>", file
 
     # ---- comparing
 

@@ -1,5 +1,6 @@
 """The page: a Gradio app over any number of translators."""
 
+import base64
 import platform
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -11,6 +12,7 @@ import gradio as gr
 from fastapi import FastAPI
 
 import translator as package
+from translator.checkpoints import CURVES_NAME
 from translator.files.document import FORMATS
 from translator.languages import is_right_to_left, language_name
 from translator.web.handlers import (
@@ -94,12 +96,7 @@ def build_app(translators: Sequence[Any]) -> gr.Blocks:
             with gr.Tab("About"):
                 about = gr.HTML(elem_id="about-head")
                 card = gr.Markdown(elem_id="card")
-                curves = gr.Image(
-                    show_label=False,
-                    container=False,
-                    buttons=["download"],
-                    elem_id="curves",
-                )
+                curves = gr.HTML(elem_id="curves")
         _connect(handlers, page, shown, model)
         _connect_models(handlers, page, model, swap, [about, card, curves])
         inside_tab.select(
@@ -484,6 +481,7 @@ def _files_tab(handlers: Handlers, model: gr.Dropdown) -> None:
         result = gr.File(
             label="Translation",
             interactive=False,
+            visible=False,
             elem_id="translated-file",
             min_width=320,
         )
@@ -506,11 +504,10 @@ def _files_tab(handlers: Handlers, model: gr.Dropdown) -> None:
         concurrency_id="files",
         concurrency_limit=1,
     )
-    stop.click(
-        lambda: ("<p class='note'>Stopped.</p>", None),
+    stop.click(None, cancels=[work], **_QUICK).then(
+        lambda: ("<p class='note'>Stopped.</p>", gr.update(visible=False)),
         None,
         [progress, result],
-        cancels=[work],
         **_QUICK,
     )
 
@@ -556,15 +553,25 @@ def _about(handlers: Handlers) -> Callable:
     def about(title: Any) -> tuple:
         with errors_in_a_sentence():
             own = handlers.find(title)
-        curves = own.folder and own.folder / "curves.png"
-        has_curves = bool(curves) and curves.exists()
         return (
             f"<p class='note'>{versions()}</p>",
             card_body(own.card) or "This model came without a card.",
-            gr.update(value=str(curves) if has_curves else None, visible=has_curves),
+            _curves_of(own),
         )
 
     return about
+
+
+def _curves_of(own: Any) -> str:
+    """Returns the training curves that stand beside a run, as HTML; or nothing."""
+    path = own.folder and own.folder / CURVES_NAME
+    if not (path and path.exists()):
+        return ""
+    picture = base64.b64encode(path.read_bytes()).decode()
+    return (
+        "<img alt='Loss and scores over the minutes of the training' "
+        f"src='data:image/png;base64,{picture}'>"
+    )
 
 
 def versions() -> str:
