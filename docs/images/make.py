@@ -12,7 +12,8 @@ from playwright.sync_api import sync_playwright
 
 HERE = Path(__file__).parent
 SERVE = HERE.parents[1] / "serve.py"
-TEXT = "Could you tell me where the old library is? I have been looking for an hour."
+TEXT = "I have never seen such a beautiful garden. Where is the old library?"
+WORD = "bonito"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -35,19 +36,21 @@ def take_pictures(address: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(
-            viewport={"width": 1160, "height": 820}, device_scale_factor=1.5
+            viewport={"width": 1160, "height": 860}, device_scale_factor=1.5
         )
         page.goto(address)
         page.locator("#source textarea").fill(TEXT)
         page.get_by_role("button", name="Translate", exact=True).click()
-        page.wait_for_function("document.querySelector('#target textarea').value")
+        page.locator("#target .word", has_text=WORD).first.click()
+        page.locator("#words label").first.wait_for()
         page.mouse.move(0, 0)
-        page.wait_for_timeout(5000)  # the alternatives follow; nothing moves then
+        page.wait_for_timeout(1000)  # nothing moves then
         page.screenshot(path=HERE / "page.png")
-        page.get_by_role("tab", name="Attention").click()
-        page.locator("#attention img").wait_for()
-        page.wait_for_timeout(1000)
-        page.locator("#attention img").screenshot(path=HERE / "attention.png")
+        page.get_by_role("tab", name="Look inside").click()
+        page.get_by_role("tab", name="Beam search").click()
+        page.locator("#beam svg.picture").wait_for()
+        page.wait_for_timeout(500)
+        page.locator("#beam .scroll").screenshot(path=HERE / "beam.png")
         browser.close()
 
 

@@ -138,7 +138,7 @@ def tree_picture(nodes: Sequence[BeamNode]) -> str:
     Args:
         nodes: Of `inspection.search_tree`, at least one.
     """
-    labels = token_labels([node.token for node in nodes])
+    labels = [_label(node, nodes) for node in nodes]
     columns: dict[int, list[int]] = {}
     for place, node in enumerate(nodes):
         columns.setdefault(node.position, []).append(place)
@@ -224,6 +224,13 @@ def _heat_map(part: HeatMap, left: float, top: float) -> list[str]:
                 f"{escape(part.describe(label, name, value))}</title></rect>"
             )
     return shapes
+
+
+def _label(node: BeamNode, nodes: Sequence[BeamNode]) -> str:
+    """Returns how a token reads behind the one before it."""
+    if node.parent is None:
+        return token_labels([node.token])[0]
+    return token_labels([nodes[node.parent].token, node.token])[1]
 
 
 def _shown(column: Sequence[int], nodes: Sequence[BeamNode]) -> list[int]:

@@ -145,7 +145,7 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
         path="/",
         theme=page_theme(),
         css_paths=folder / "page.css",
-        head=f"<script type='module'>{script}</script>",
+        head=f"<script>{script}</script>",
         footer_links=["api", "settings"],
         run_history=False,
         max_file_size="1mb",
@@ -213,7 +213,7 @@ def _translate_tab(handlers: Handlers, title: str) -> SimpleNamespace:
                 language_name(own.target_language), elem_id="target-name", padding=False
             )
             page.target = gr.HTML(
-                elem_id="target", min_height=190, js_on_load=_WORD_CLICKS
+                elem_id="target", min_height=140, js_on_load=_WORD_CLICKS
             )
             with gr.Row(elem_classes="pane-foot"):
                 page.note = gr.HTML("", elem_id="note", padding=False)
@@ -710,7 +710,7 @@ def _api_endpoints(handlers: Handlers, first: str) -> dict[str, Callable]:
 # ---- looks
 
 _SOURCE = {
-    "lines": 7,
+    "lines": 5,
     "max_lines": 18,
     "autofocus": True,
     "elem_id": "source",
