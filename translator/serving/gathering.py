@@ -1,8 +1,9 @@
 """Requests of many clients, gathered into batches for one model.
 
-A network translates thirty sentences in the time of three. Whoever comes while a batch
-is under way waits for it, and is then translated together with all others who came
-meanwhile: nobody waits for company, and the more there are, the larger the batches.
+A network translates thirty sentences in the time of ten. Who comes first is translated
+at once; who comes while a batch is under way waits for company, but not for long: until
+there is enough for a batch on another core, or until patience ends. So the more there
+are, the larger the batches.
 """
 
 import threading
@@ -12,10 +13,15 @@ from concurrent.futures import Future
 from typing import NamedTuple, Protocol
 
 from translator.config import SearchConfig
+from translator.startup import count_cores
 from translator.translations import Translation
 
 # Characters translated together; what is left waits for the next batch.
 MAX_BATCH_CHARACTERS = 20_000
+# Characters that are worth a batch of their own beside others: some 16 sentences.
+ENOUGH_CHARACTERS = 1_000
+# Seconds that fewer of them wait for company.
+PATIENCE = 0.01
 # Characters that wait, before newcomers are sent away: some seconds of work.
 MAX_WAITING_CHARACTERS = 200_000
 
@@ -58,9 +64,13 @@ class Gatherer:
     the others of its batch are translated again without it.
 
     Args:
-        translator: What translates; called by one thread, the gatherer's own.
+        translator: What translates; called by the gatherer's own threads.
         max_batch: Characters translated together, at most, but for a single request.
         max_waiting: Characters that wait, at most.
+        num_threads: Batches at a time; default, one for each core that this process
+            may use.
+        patience: Seconds that less than `ENOUGH_CHARACTERS` wait while another batch
+            is under way.
 
     Example:
         >>> gatherer = Gatherer(translator)                        # doctest: +SKIP
@@ -72,16 +82,24 @@ class Gatherer:
         translator: TextTranslator,
         max_batch: int = MAX_BATCH_CHARACTERS,
         max_waiting: int = MAX_WAITING_CHARACTERS,
+        num_threads: int | None = None,
+        patience: float = PATIENCE,
     ):
         self.translator = translator
         self.max_batch = max_batch
         self.max_waiting = max_waiting
+        self.patience = patience
         self._jobs: deque[_Job] = deque()
-        self._waiting = 0
+        self._waiting = 0  # characters
+        self._num_busy = 0  # threads
         self._is_closed = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, daemon=True)
+            for _ in range(num_threads or count_cores())
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def waiting(self) -> int:
@@ -113,21 +131,24 @@ class Gatherer:
                 raise BusyError
             self._jobs.append(job)
             self._waiting += job.size
-            self._changed.notify()
+            self._changed.notify_all()
         return job.future
 
     def close(self) -> None:
         """Answers what is waiting, takes nothing more, and returns when all is done."""
         with self._changed:
             self._is_closed = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
 
     def _run(self) -> None:
         while batch := self._take_batch():
             self._answer([j for j in batch if j.future.set_running_or_notify_cancel()])
             with self._changed:
+                self._num_busy -= 1
                 self._waiting -= sum(job.size for job in batch)
+                self._changed.notify_all()
 
     def _take_batch(self) -> list[_Job]:
         """Waits for work; returns the first job, and others with the same options.
@@ -135,7 +156,13 @@ class Gatherer:
         Jobs with other options keep their places. An empty list when it is over.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._jobs or self._is_closed)
+            while True:
+                self._changed.wait_for(lambda: self._jobs or self._is_closed)
+                if not self._jobs:
+                    return []
+                self._changed.wait_for(self._is_worth_it, self.patience)
+                if self._jobs:  # no other thread took them meanwhile
+                    break
             batch: list[_Job] = []
             left: deque[_Job] = deque()
             size = 0
@@ -147,7 +174,13 @@ class Gatherer:
                 else:
                     left.append(job)
             self._jobs = left
+            self._num_busy += 1
             return batch
+
+    def _is_worth_it(self) -> bool:
+        """Whether what waits should be translated now."""
+        size = sum(job.size for job in self._jobs)
+        return not self._num_busy or self._is_closed or size >= ENOUGH_CHARACTERS
 
     def _answer(self, jobs: list[_Job]) -> None:
         """Translates the texts of all jobs, and gives each its own."""
