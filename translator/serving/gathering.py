@@ -7,6 +7,7 @@ are, the larger the batches.
 """
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -57,100 +58,50 @@ class _Job(NamedTuple):
         return self.search, self.num_hypotheses
 
 
-class Gatherer:
-    """Gives what many threads ask of one translator to it in batches.
+class _Jobs:
+    """What waits for one translator, and how it is cut into batches.
 
-    The answer to one does not depend on the others. A request that fails fails alone:
-    the others of its batch are translated again without it.
+    Args: as of `Gatherer`.
 
-    Args:
-        translator: What translates; called by the gatherer's own threads.
-        max_batch: Characters translated together, at most, but for a single request.
-        max_waiting: Characters that wait, at most.
-        num_threads: Batches at a time; default, one for each core that this process
-            may use.
-        patience: Seconds that less than `ENOUGH_CHARACTERS` wait while another batch
-            is under way.
-
-    Example:
-        >>> gatherer = Gatherer(translator)                        # doctest: +SKIP
-        >>> gatherer.submit(["Hello."], SearchConfig()).result()   # doctest: +SKIP
+    Attributes:
+        waiting: Characters that wait, or are being translated.
     """
 
-    def __init__(
-        self,
-        translator: TextTranslator,
-        max_batch: int = MAX_BATCH_CHARACTERS,
-        max_waiting: int = MAX_WAITING_CHARACTERS,
-        num_threads: int | None = None,
-        patience: float = PATIENCE,
-    ):
-        self.translator = translator
+    def __init__(self, max_batch: int, max_waiting: int, patience: float):
         self.max_batch = max_batch
         self.max_waiting = max_waiting
         self.patience = patience
+        self.waiting = 0
         self._jobs: deque[_Job] = deque()
-        self._waiting = 0  # characters
         self._num_busy = 0  # threads
         self._is_closed = False
         self._changed = threading.Condition()
-        self._threads = [
-            threading.Thread(target=self._run, daemon=True)
-            for _ in range(num_threads or count_cores())
-        ]
-        for thread in self._threads:
-            thread.start()
 
-    @property
-    def waiting(self) -> int:
-        """Characters that wait, or are being translated."""
-        return self._waiting
-
-    def submit(
-        self, texts: Sequence[str], search: SearchConfig, num_hypotheses: int = 1
-    ) -> Future:
-        """Asks for translations, and does not wait for them.
-
-        Args:
-            texts: Of one client.
-            search: How to search.
-            num_hypotheses: Hypotheses of each sentence.
-
-        Returns:
-            A future of a list of `Translation`. Cancelled before its turn, it costs
-            nothing.
-
-        Raises:
-            BusyError: Too much is waiting, or `close` was called.
-        """
-        job = _Job(texts, search, num_hypotheses, Future())
+    def put(self, job: _Job) -> None:
+        """Lets a job wait for its turn, or raises `BusyError`."""
         with self._changed:
             if self._is_closed or (
-                self._jobs and self._waiting + job.size > self.max_waiting
+                self._jobs and self.waiting + job.size > self.max_waiting
             ):
                 raise BusyError
             self._jobs.append(job)
-            self._waiting += job.size
+            self.waiting += job.size
             self._changed.notify_all()
-        return job.future
 
     def close(self) -> None:
-        """Answers what is waiting, takes nothing more, and returns when all is done."""
+        """Takes nothing more."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
-        for thread in self._threads:
-            thread.join()
 
-    def _run(self) -> None:
-        while batch := self._take_batch():
-            self._answer([j for j in batch if j.future.set_running_or_notify_cancel()])
-            with self._changed:
-                self._num_busy -= 1
-                self._waiting -= sum(job.size for job in batch)
-                self._changed.notify_all()
+    def note_done(self, batch: list[_Job]) -> None:
+        """Notes that a batch was answered, and its thread is free."""
+        with self._changed:
+            self._num_busy -= 1
+            self.waiting -= sum(job.size for job in batch)
+            self._changed.notify_all()
 
-    def _take_batch(self) -> list[_Job]:
+    def take_batch(self) -> list[_Job]:
         """Waits for work; returns the first job, and others with the same options.
 
         Jobs with other options keep their places. An empty list when it is over.
@@ -182,19 +133,100 @@ class Gatherer:
         size = sum(job.size for job in self._jobs)
         return not self._num_busy or self._is_closed or size >= ENOUGH_CHARACTERS
 
-    def _answer(self, jobs: list[_Job]) -> None:
-        """Translates the texts of all jobs, and gives each its own."""
-        if not jobs:
-            return
-        texts = [text for job in jobs for text in job.texts]
-        try:
-            translations = iter(self.translator.translate(texts, *jobs[0].options))
-        except Exception as error:  # whoever asked decides what it means
-            if len(jobs) == 1:
-                jobs[0].future.set_exception(error)
-                return
-            for job in jobs:
-                self._answer([job])
+
+class Gatherer:
+    """Gives what many threads ask of one translator to it in batches.
+
+    The answer to one does not depend on the others. A request that fails fails alone:
+    the others of its batch are translated again without it. Its threads end with
+    `close`, or when nobody refers to the gatherer any more and all is answered.
+
+    Args:
+        translator: What translates; called by the gatherer's own threads.
+        max_batch: Characters translated together, at most, but for a single request.
+        max_waiting: Characters that wait, at most.
+        num_threads: Batches at a time; default, one for each core that this process
+            may use.
+        patience: Seconds that less than `ENOUGH_CHARACTERS` wait while another batch
+            is under way.
+
+    Example:
+        >>> gatherer = Gatherer(translator)                        # doctest: +SKIP
+        >>> gatherer.submit(["Hello."], SearchConfig()).result()   # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        translator: TextTranslator,
+        max_batch: int = MAX_BATCH_CHARACTERS,
+        max_waiting: int = MAX_WAITING_CHARACTERS,
+        num_threads: int | None = None,
+        patience: float = PATIENCE,
+    ):
+        jobs = _Jobs(max_batch, max_waiting, patience)
+        self._jobs = jobs
+        self._threads = [
+            threading.Thread(target=_work, args=(jobs, translator), daemon=True)
+            for _ in range(num_threads or count_cores())
+        ]
+        for thread in self._threads:
+            thread.start()
+        weakref.finalize(self, jobs.close)
+
+    @property
+    def waiting(self) -> int:
+        """Characters that wait, or are being translated."""
+        return self._jobs.waiting
+
+    def submit(
+        self, texts: Sequence[str], search: SearchConfig, num_hypotheses: int = 1
+    ) -> Future:
+        """Asks for translations, and does not wait for them.
+
+        Args:
+            texts: Of one client.
+            search: How to search.
+            num_hypotheses: Hypotheses of each sentence.
+
+        Returns:
+            A future of a list of `Translation`. Cancelled before its turn, it costs
+            nothing.
+
+        Raises:
+            BusyError: Too much is waiting, or `close` was called.
+        """
+        job = _Job(texts, search, num_hypotheses, Future())
+        self._jobs.put(job)
+        return job.future
+
+    def close(self) -> None:
+        """Answers what is waiting, takes nothing more, and returns when all is done."""
+        self._jobs.close()
+        for thread in self._threads:
+            thread.join()
+
+
+def _work(jobs: _Jobs, translator: TextTranslator) -> None:
+    """What each thread does: it does not know the gatherer, so that one can vanish."""
+    while batch := jobs.take_batch():
+        running = [job for job in batch if job.future.set_running_or_notify_cancel()]
+        _answer(running, translator)
+        jobs.note_done(batch)
+
+
+def _answer(jobs: list[_Job], translator: TextTranslator) -> None:
+    """Translates the texts of all jobs, and gives each its own."""
+    if not jobs:
+        return
+    texts = [text for job in jobs for text in job.texts]
+    try:
+        translations = iter(translator.translate(texts, *jobs[0].options))
+    except Exception as error:  # whoever asked decides what it means
+        if len(jobs) == 1:
+            jobs[0].future.set_exception(error)
             return
         for job in jobs:
-            job.future.set_result([next(translations) for _ in job.texts])
+            _answer([job], translator)
+        return
+    for job in jobs:
+        job.future.set_result([next(translations) for _ in job.texts])

@@ -78,6 +78,11 @@ class Model:
         return f"{language_name(source)} to {language_name(target)}"
 
 
+def warm_up(translator: TextTranslator) -> None:
+    """Translates, so that no client waits for what is done once."""
+    translator.translate(_WARM_UP, translator.search, 1)
+
+
 class Part(NamedTuple):
     """A translated sentence of one of several texts.
 
@@ -121,19 +126,16 @@ class Service:
     def put(self, translator: TextTranslator) -> None:
         """Serves a translator from now on, in place of one of the same name.
 
-        Requests that came before are answered by the old one.
+        Requests that came before are answered by the old one, which goes with the last
+        of them.
         """
-        old = self._models.get(translator.name)
         model = Model(translator, Gatherer(translator))
         self._models = self._models | {translator.name: model}
-        if old:
-            old.gatherer.close()
 
     def warm_up(self) -> None:
         """Translates with each model, so that no client waits for what is done once."""
         for model in self.models:
-            search = model.translator.search
-            model.gatherer.submit(_WARM_UP, search).result()
+            warm_up(model.translator)
         self.is_ready = True
 
     def close(self) -> None:
@@ -332,7 +334,7 @@ async def _ask(
 class WaitingTranslator:
     """A served model for code that waits for its answers, such as the page.
 
-    It has all attributes of its translator.
+    It has all attributes of its translator, and follows the service to the next one.
 
     Args:
         service: Of the model.
@@ -341,10 +343,10 @@ class WaitingTranslator:
 
     def __init__(self, service: Service, model: Model):
         self._service = service
-        self._model = model
+        self._name = model.name
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._model.translator, name)
+        return getattr(self._service.find(self._name).translator, name)
 
     def translate(
         self,
@@ -358,9 +360,10 @@ class WaitingTranslator:
             UserError: Bad texts; the server is busy, or slow.
         """
         texts = self._service.check_texts(texts)
-        search = search or self._model.translator.search
+        model = self._service.find(self._name)
+        search = search or model.translator.search
         try:
-            future = self._model.gatherer.submit(texts, search, num_hypotheses)
+            future = model.gatherer.submit(texts, search, num_hypotheses)
             return future.result(self._service.limits.seconds)
         except BusyError:
             raise UserError("the server is busy. Try again in a few seconds.") from None
