@@ -19,7 +19,8 @@ import translator
 from translator.serving import libre, native, tf_serving
 from translator.serving.access import RateLimit
 from translator.serving.detection import Detection, Detector
-from translator.serving.errors import add_error_answers, error_answer
+from translator.serving.documentation import add_documentation
+from translator.serving.errors import ErrorAnswer, add_error_answers, error_answer
 from translator.serving.files import FileDesk
 from translator.serving.service import Service
 
@@ -46,6 +47,9 @@ def create_app(
         version=translator.__version__,
         description="Translates with GRU networks. The routes of LibreTranslate and of "
         "TensorFlow Serving do what their clients expect; /v1 tells more.",
+        docs_url=None,  # both are pages of scripts from elsewhere
+        redoc_url=None,
+        responses={"4XX": {"model": ErrorAnswer, "description": "A mistake"}},
     )
     app.state.service = service
     app.state.api_keys = tuple(api_keys)
@@ -55,6 +59,7 @@ def create_app(
     for router in (libre.router, tf_serving.router, native.router):
         app.include_router(router)
     _add_probes(app, service)
+    add_documentation(app)
     add_error_answers(app)
     app.add_middleware(_BodyLimit, service.limits.body_bytes)
     metrics = _Metrics(service)

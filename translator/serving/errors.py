@@ -5,6 +5,7 @@ import logging
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from translator.errors import UserError
@@ -15,6 +16,12 @@ logger = logging.getLogger(__name__)
 
 # Seconds after which a client that was sent away may come again.
 RETRY_AFTER = 2
+
+
+class ErrorAnswer(BaseModel):
+    """What was received, what was expected, what to do: one line."""
+
+    error: str
 
 
 def add_error_answers(app: FastAPI) -> None:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from translator.errors import UserError
 from translator.serving.access import require_access
-from translator.serving.errors import explain
+from translator.serving.errors import ErrorAnswer, explain
 from translator.serving.service import Model, Part, Service, join_parts
 from translator.translations import Hypothesis, SentenceTranslation, Translation
 
@@ -154,7 +154,7 @@ async def _events(
             part = await anext(parts, None)
     except Exception as error:
         _, message = explain(error)
-        yield _event("error", _ErrorEvent(error=message))
+        yield _event("error", ErrorAnswer(error=message))
         return
     yield _event("done", _answer(join_parts(texts, done), model, body))
 
@@ -164,10 +164,6 @@ def _event(name: str, data: BaseModel) -> str:
     of a line.
     """
     return f"event: {name}\ndata: {json.dumps(data.model_dump(exclude_none=True))}\n\n"
-
-
-class _ErrorEvent(BaseModel):
-    error: str
 
 
 def _sentence_event(part: Part, body: TranslationRequest) -> SentenceEvent:
