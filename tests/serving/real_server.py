@@ -12,7 +12,9 @@ import uvicorn
 def real_server(app):
     """Serves an app from a thread; yields its host and port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+    server = uvicorn.Server(
+        uvicorn.Config(app, log_config=None, log_level="warning", access_log=False)
+    )
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

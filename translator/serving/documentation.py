@@ -18,7 +18,8 @@ code { font: 0.9em ui-monospace, monospace; }
 h3 { margin: 2rem 0 0; }
 h3 b { color: light-dark(#1d4ed8, #93c5fd); }
 table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; overflow-wrap: anywhere; vertical-align: top; padding: 0.25rem 1rem 0.25rem 0; }
+th, td { text-align: left; vertical-align: top; padding: 0.25rem 1rem 0.25rem 0; }
+td { overflow-wrap: anywhere; }
 tr { border-top: 1px solid light-dark(#d4d4d8, #3f3f46); }
 """
 
@@ -49,8 +50,8 @@ def _page(schema: dict[str, Any]) -> str:
         f'<meta name="viewport" content="width=device-width"><title>{title}</title>'
         f"<style>{_STYLE}</style><h1>{title} {_text(schema['info']['version'])}</h1>"
         f"{_described(schema['info'])}<p>Mistakes are answered with a status of 400 "
-        'and more, and a line of JSON, <code>{"error": "..."}</code>. For programs this '
-        'page is <a href="openapi.json">openapi.json</a>.</p>'
+        'and more, and a line of JSON, <code>{"error": "..."}</code>. For programs '
+        'this page is <a href="openapi.json">openapi.json</a>.</p>'
         f"{''.join(routes)}<h2>Types</h2>{''.join(types)}</html>"
     )
 

@@ -7,6 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from translator.errors import UserError
 from translator.serving.gathering import BusyError
@@ -38,6 +39,7 @@ def add_error_answers(app: FastAPI) -> None:
     @app.exception_handler(UserError)
     @app.exception_handler(BusyError)
     @app.exception_handler(TooLateError)
+    @app.exception_handler(ClientDisconnect)
     @app.exception_handler(Exception)
     async def on_other_error(request: Request, error: Exception):
         status, message = explain(error)
@@ -56,6 +58,8 @@ def explain(error: Exception) -> tuple[int, str]:
             return 503, "the server is busy. Try again in a few seconds."
         case TooLateError():
             return 503, "the translation took too long. Send less text at a time."
+        case ClientDisconnect():  # nobody reads it, but the metrics count it
+            return 400, "the request broke off. Send it again."
     logger.exception("a request failed", exc_info=error)
     return 500, "something went wrong on the server. Its log has the details."
 

@@ -41,6 +41,7 @@ class Limits:
         beam_size: Of a search.
         hypotheses: Of a sentence.
         seconds: Until an answer has to be there.
+        body_seconds: Until all of a request has to be there.
     """
 
     characters: int = 10_000
@@ -50,6 +51,7 @@ class Limits:
     beam_size: int = 16
     hypotheses: int = 10
     seconds: float = 30.0
+    body_seconds: float = 30.0
 
 
 @dataclass(frozen=True)
