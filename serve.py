@@ -100,7 +100,9 @@ def serve(
                 f"there is no model in {model}. Give the folder of a trained model, or "
                 "make one with `translator train`."
             )
-    with listen(host, port) as listener:
+    from translator.web.doors import own_upload_folder
+
+    with listen(host, port) as listener, own_upload_folder():
         # One after the other: the imports take turns at Python's lock anyway, so a
         # thread for each was measured to gain nothing.
         with no_collections():
