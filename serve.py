@@ -4,6 +4,7 @@ import errno
 import signal
 import socket
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,6 +63,14 @@ def main(
             "number.",
         ),
     ] = 0,
+    reload: Annotated[
+        bool,
+        typer.Option(
+            "--reload",
+            help="Load a model again when its folder changes; the old one answers "
+            "until the new one is ready, and stays if it cannot be loaded.",
+        ),
+    ] = False,
 ) -> None:
     """Serves a page and an API that translate.
 
@@ -69,7 +78,7 @@ def main(
     Serving can use it as it is.
     """
     try:
-        serve(models, host, port, api_key or [], origin or [], rate_limit)
+        serve(models, host, port, api_key or [], origin or [], rate_limit, reload)
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
@@ -82,20 +91,27 @@ def serve(
     api_keys: Sequence[str],
     origins: Sequence[str],
     rate_limit: int,
+    reload: bool,
 ) -> None:
-    """Loads each model once, serves all, and returns on Ctrl-C or SIGTERM."""
+    """Loads each model, serves all, and returns on Ctrl-C or SIGTERM."""
     for model in models:
         if not model.is_dir():
             raise UserError(
                 f"there is no model in {model}. Give the folder of a trained model, or "
                 "make one with `translator train`."
             )
-    with listen(host, port) as listener:
+    from translator.web.doors import own_upload_folder
+
+    with listen(host, port) as listener, own_upload_folder():
         # One after the other: the imports take turns at Python's lock anyway, so a
         # thread for each was measured to gain nothing.
         with no_collections():
+            from translator.loading import model_stamp
+
+            stamps = [model_stamp(model) for model in models]
             translators = [load_translator(model) for model in models]
             from translator.serving.app import create_app
+            from translator.serving.reloading import Reloader
             from translator.serving.service import Service, WaitingTranslator
             from translator.web import ui
 
@@ -105,10 +121,16 @@ def serve(
             service.warm_up()
             app = create_app(service, api_keys, origins, rate_limit)
             app = ui.mount_page(app, ui.build_app(waiting))
+        reloader = None
+        if reload:
+            report = partial(typer.echo, err=True)
+            reloader = Reloader(service, models, stamps, load_translator, report)
         titles = ", ".join(model.title for model in service.models)
         try:
             run_server(app, listener, f"{titles} at {address_of(listener)}")
         finally:
+            if reloader:
+                reloader.close()
             service.close()
 
 

@@ -1,7 +1,9 @@
 """A server as its clients see it: one after the other, many at a time, for a long time.
 
 `serve.py` is started as a user would, in a process of its own; the clients are threads
-of this one, each with a connection that stays open, and cost time on the same cores.
+of this one, each with a connection that stays open, and cost time on the same cores:
+little, by Python's own HTTP client. The server's processor time tells what others on
+the machine cannot spoil: two cores answer at most 2 requests in that of one.
 
 - One client asks for sentences of 12 words, one by one, each another one.
 - Many clients ask for the same sentences at the same time; each answer must equal that
@@ -10,7 +12,10 @@ of this one, each with a connection that stays open, and cost time on the same c
 """
 
 import argparse
+import http.client
 import itertools
+import json
+import os
 import random
 import signal
 import socket
@@ -21,6 +26,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
 import httpx
 
@@ -44,17 +51,16 @@ def main() -> None:
     with _serve(arguments.model) as (process, address, seconds):
         print(f"ready after {seconds:.1f} s\n")
         sentences = list(itertools.islice(_sentences(), arguments.sentences))
-        ask = _Asker(address, arguments.beam_size)
-        ask.all(sentences[:20])
+        _Asker(address, arguments.beam_size).all(sentences[:20])
         rows, serial = [], {}
         for _ in range(arguments.rounds):
-            start = time.perf_counter()
-            answers, times = ask.all(sentences)
-            rows.append(("one", time.perf_counter() - start, times))
+            ask = _Asker(address, arguments.beam_size)  # idle connections are closed
+            with _measured("one", process.pid, rows) as times:
+                answers, some = ask.all(sentences)
+                times += some
             serial = serial or dict(zip(sentences, answers, strict=True))
-            start = time.perf_counter()
-            times = _ask_together(ask, sentences, serial, arguments.clients)
-            rows.append(("many", time.perf_counter() - start, times))
+            with _measured("many", process.pid, rows) as times:
+                times += _ask_together(ask, sentences, serial, arguments.clients)
         print(format_table(_table(rows, arguments)))
         before = _megabytes(process.pid)
         _ask_together(ask, sentences, serial, arguments.clients, arguments.requests)
@@ -113,18 +119,42 @@ def _serve(model: str) -> Iterator[tuple[subprocess.Popen, str, float]]:
         process.wait(60)
 
 
+class _Row(NamedTuple):
+    """A turn: its clients, seconds, the server's processor time, and each request's."""
+
+    kind: str
+    seconds: float
+    processor_seconds: float
+    times: list[float]
+
+
+@contextmanager
+def _measured(kind: str, pid: int, rows: list[_Row]) -> Iterator[list[float]]:
+    """Adds a row for what is done inside, which fills the list of times."""
+    times: list[float] = []
+    start, processor = time.perf_counter(), _processor_seconds(pid)
+    yield times
+    seconds = time.perf_counter() - start
+    rows.append(_Row(kind, seconds, _processor_seconds(pid) - processor, times))
+
+
 class _Asker:
     """A client with a connection of its own."""
 
     def __init__(self, address: str, beam_size: int):
         self.address, self.beam_size = address, beam_size
-        self._client = httpx.Client(base_url=address, timeout=60)
+        host = address.removeprefix("http://")
+        self._connection = http.client.HTTPConnection(host, timeout=60)
 
     def one(self, sentence: str) -> str:
         body = {"text": sentence, "search": {"beam_size": self.beam_size}}
-        answer = self._client.post("/v1/translate", json=body)
-        answer.raise_for_status()
-        return answer.json()["translations"][0]["text"]
+        headers = {"Content-Type": "application/json"}
+        self._connection.request("POST", "/v1/translate", json.dumps(body), headers)
+        answer = self._connection.getresponse()
+        content = answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"the server answered {answer.status}: {content!r:.200}")
+        return json.loads(content)["translations"][0]["text"]
 
     def all(self, sentences: Sequence[str]) -> tuple[list[str], list[float]]:
         """Returns the answers, and the seconds that each took."""
@@ -174,24 +204,32 @@ def _ask_together(
     return times
 
 
-def _table(rows: list[tuple], arguments: argparse.Namespace) -> list[dict]:
+def _table(rows: list[_Row], arguments: argparse.Namespace) -> list[dict]:
     table = []
     for kind, clients in (("one", 1), ("many", arguments.clients)):
-        own = [row for row in rows if row[0] == kind]
-        times = sorted(t for _, _, some in own for t in some)
-        speeds = sorted(len(some) / seconds for _, seconds, some in own)
+        own = [row for row in rows if row.kind == kind]
+        times = sorted(t for row in own for t in row.times)
+        speeds = [len(row.times) / row.seconds for row in own]
+        processor = [1e3 * row.processor_seconds / len(row.times) for row in own]
         table.append(
             {
                 "clients": clients,
                 "median, ms": f"{1e3 * quantile(times, 0.5):.1f}",
                 "99th percentile, ms": f"{1e3 * quantile(times, 0.99):.1f}",
-                "requests/s": f"{speeds[len(speeds) // 2]:.1f}",
+                "server's processor, ms": f"{median(processor):.2f}",
+                "requests/s": f"{median(speeds):.1f}",
             }
         )
     ratio = float(table[1]["requests/s"]) / float(table[0]["requests/s"])
     for row, value in zip(table, (1.0, ratio), strict=True):
         row["times one client"] = f"{value:.2f}"
     return table
+
+
+def _processor_seconds(pid: int) -> float:
+    """What a process has used of all cores."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _megabytes(pid: int) -> int:

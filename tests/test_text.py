@@ -120,10 +120,11 @@ def test_a_graph_can_repeat_the_rules():
 def test_split_sentences(marked, gap):
     """Catches: abbreviations, initials, decimals or quotes that cut in the wrong place.
 
-    A bar is a cut.
+    A bar is a cut. And a sentence alone is one sentence again: streams ask for each.
     """
-    text = marked.replace("|", gap)
-    assert split_sentences(text).sentences == marked.split("|")
+    text, sentences = marked.replace("|", gap), marked.split("|")
+    assert split_sentences(text).sentences == sentences
+    assert [split_sentences(s).sentences for s in sentences] == [[s] for s in sentences]
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r", "\u2028", "\x85", "\n \n"])

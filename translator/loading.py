@@ -3,9 +3,41 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from translator.checkpoints import load_run_config, saved_versions
+from translator.checkpoints import (
+    BEST_NAME,
+    CONFIG_NAME,
+    TOKENIZER_NAME,
+    load_run_config,
+    saved_versions,
+)
 from translator.errors import UserError
 from translator.translations import TextTranslator
+
+# The files that a model of any kind is loaded from; `*` is a version.
+_FILES = (
+    CONFIG_NAME,
+    TOKENIZER_NAME,
+    BEST_NAME,
+    "encoder.onnx",
+    "step.onnx",
+    "saved_model.pb",
+    "*/saved_model.pb",
+)
+# Path, time of the last change and size of each file.
+ModelStamp = frozenset[tuple[str, int, int]]
+
+
+def model_stamp(path: str | Path) -> ModelStamp:
+    """Returns what differs when a model folder was changed."""
+    found = set()
+    for pattern in _FILES:
+        for file in Path(path).glob(pattern):
+            try:
+                facts = file.stat()
+            except OSError:  # it is being replaced
+                continue
+            found.add((str(file), facts.st_mtime_ns, facts.st_size))
+    return frozenset(found)
 
 
 def load_translator(

@@ -58,6 +58,8 @@ def test_alternatives_are_others_and_only_on_request(client):
     assert answer == {"translatedText": "ba", "alternatives": ["AB", "ab 0"]}
     answer = ask(client, q=["ab", "c"], alternatives="1").json()
     assert answer["alternatives"] == [["AB"], ["C"]]
+    answer = ask(client, q=" Ab.\n\n*** Cd!\tE. ", alternatives=1).json()
+    assert answer["alternatives"] == [" AB.\n\n*** CD!\tE. "]
     # Beyond the beam of a search that is fixed there are no more.
     answer = ask(client, q="ab", alternatives=4, target="fr").json()
     assert len(answer["alternatives"]) == 3
@@ -286,6 +288,23 @@ def test_probes(client, service):
     service.is_ready = False
     assert client.get("/ready").status_code == 503
     assert client.get("/health").status_code == 200
+
+
+def test_the_documentation_needs_no_other_machine(client):
+    """Catches: a page whose script is elsewhere; a route or a field that it lacks."""
+    page = client.get("/docs").text
+    assert "://" not in page and "<script" not in page
+    schema = client.get("/openapi.json").json()
+    assert len(schema["paths"]) >= 11
+    for path in schema["paths"]:
+        assert f"<code>{path}</code>" in page
+    for name, own in schema["components"]["schemas"].items():
+        assert f'id="{name}"' in page
+        for field in own["properties"]:
+            assert f"<code>{field}</code>" in page
+    assert "<td>string or list of string<td>required<td>A text, or" in page
+    assert 'id="ErrorAnswer"' in page and "422" not in json.dumps(schema)
+    assert client.get("/redoc").status_code == 404
 
 
 def test_metrics_count_by_route_and_never_by_what_was_typed(client):

@@ -39,7 +39,7 @@ def translator():
 
 @pytest.fixture
 def gatherer(translator):
-    gatherer = Gatherer(translator, max_batch=40, max_waiting=100)
+    gatherer = Gatherer(translator, max_batch=40, max_waiting=100, num_threads=1)
     yield gatherer
     translator.allow()
     gatherer.close()
@@ -136,6 +136,43 @@ def test_closing_answers_what_waits_and_takes_no_more(gatherer, translator):
     assert [future.result(0) for future in futures] == [["FIRST"], ["LAST"]]
     with pytest.raises(BusyError):
         gatherer.submit(["late"], SEARCH)
+
+
+def test_another_batch_begins_beside_the_first(translator):
+    """Catches: one core for all; a batch a request on the others."""
+    gatherer = Gatherer(translator, num_threads=2, patience=60)
+    occupy(gatherer, translator)
+    futures = [gatherer.submit([n * "x"], SEARCH) for n in (100, 899)]
+    assert translator.started.acquire(timeout=10)
+    translator.allow()
+    for future in futures:
+        future.result(10)
+    gatherer.close()
+    assert [len(texts) for texts, *_ in translator.batches] == [1, 2]
+
+
+def test_patience_ends(translator):
+    """Catches: one short text that waits for the end of a long batch."""
+    gatherer = Gatherer(translator, num_threads=2, patience=0.05)
+    occupy(gatherer, translator)
+    start = time.monotonic()
+    future = gatherer.submit(["x"], SEARCH)
+    assert translator.started.acquire(timeout=10)
+    assert time.monotonic() - start >= 0.05
+    translator.allow()
+    assert future.result(10) == ["X"]
+    gatherer.close()
+
+
+def test_nobody_waits_for_company_when_nothing_else_is_done(translator):
+    translator.allow()
+    gatherer = Gatherer(translator, num_threads=2, patience=60)
+    for _ in range(2):
+        assert gatherer.submit(["x"], SEARCH).result(10) == ["X"]
+    first = gatherer.submit(["y" * 2_000], SEARCH)
+    second = gatherer.submit(["z"], SEARCH)  # may wait for the first one, no longer
+    assert (first.result(10), second.result(10)) == (["Y" * 2_000], ["Z"])
+    gatherer.close()
 
 
 def test_many_threads_get_their_own_answers(translator):

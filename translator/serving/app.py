@@ -1,5 +1,6 @@
 """All doors of a server in one ASGI app: whom it lets in, how much, and how it is."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -19,7 +20,8 @@ import translator
 from translator.serving import libre, native, tf_serving
 from translator.serving.access import RateLimit
 from translator.serving.detection import Detection, Detector
-from translator.serving.errors import add_error_answers, error_answer
+from translator.serving.documentation import add_documentation
+from translator.serving.errors import ErrorAnswer, add_error_answers, error_answer
 from translator.serving.files import FileDesk
 from translator.serving.service import Service
 
@@ -46,6 +48,9 @@ def create_app(
         version=translator.__version__,
         description="Translates with GRU networks. The routes of LibreTranslate and of "
         "TensorFlow Serving do what their clients expect; /v1 tells more.",
+        docs_url=None,  # both are pages of scripts from elsewhere
+        redoc_url=None,
+        responses={"4XX": {"model": ErrorAnswer, "description": "A mistake"}},
     )
     app.state.service = service
     app.state.api_keys = tuple(api_keys)
@@ -55,8 +60,10 @@ def create_app(
     for router in (libre.router, tf_serving.router, native.router):
         app.include_router(router)
     _add_probes(app, service)
+    add_documentation(app)
     add_error_answers(app)
-    app.add_middleware(_BodyLimit, service.limits.body_bytes)
+    limits = service.limits
+    app.add_middleware(_BodyLimit, limits.body_bytes, limits.body_seconds)
     metrics = _Metrics(service)
     app.add_route("/metrics", metrics.answer, include_in_schema=False)
     app.add_middleware(_Measured, metrics)
@@ -102,16 +109,18 @@ class _LazyDetector:
 
 
 class _BodyLimit:
-    """Refuses bodies that are too large, at the latest when they are.
+    """Refuses bodies that are too large or too slow, at the latest when they are.
 
     Args:
         app: The app behind it.
         limit: In bytes.
+        seconds: Until all of a body has to be there.
     """
 
-    def __init__(self, app: ASGIApp, limit: int):
+    def __init__(self, app: ASGIApp, limit: int, seconds: float):
         self.app = app
         self.limit = limit
+        self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -123,11 +132,18 @@ class _BodyLimit:
         if length.isdigit() and int(length) > self.limit:
             await error_answer(413, refusal)(scope, receive, send)
             return
-        received = 0
+        received, is_complete = 0, False
+        deadline = asyncio.get_running_loop().time() + self.seconds
 
         async def counted_receive() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, is_complete
+            try:
+                async with asyncio.timeout_at(None if is_complete else deadline):
+                    message = await receive()
+            except TimeoutError:
+                late = f"the request did not come within {self.seconds:g} seconds."
+                raise HTTPException(408, f"{late} Send it again.") from None
+            is_complete = not message.get("more_body", False)
             received += len(message.get("body", b""))
             if received > self.limit:
                 raise HTTPException(413, refusal)

@@ -5,7 +5,9 @@ import logging
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from translator.errors import UserError
 from translator.serving.gathering import BusyError
@@ -17,38 +19,49 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER = 2
 
 
+class ErrorAnswer(BaseModel):
+    """What was received, what was expected, what to do: one line."""
+
+    error: str
+
+
 def add_error_answers(app: FastAPI) -> None:
     """Makes the app answer with `{"error": "..."}` and a fitting status."""
 
-    @app.exception_handler(UserError)
-    async def on_user_error(request: Request, error: UserError):
-        return error_answer(
-            404 if isinstance(error, NotFoundError) else 400, str(error)
-        )
-
     @app.exception_handler(RequestValidationError)
     async def on_validation_error(request: Request, error: RequestValidationError):
-        return error_answer(400, _explain(error))
+        return error_answer(400, _first_complaint(error))
 
     @app.exception_handler(HTTPException)
     async def on_http_error(request: Request, error: HTTPException):
         return error_answer(error.status_code, str(error.detail), error.headers)
 
+    @app.exception_handler(UserError)
     @app.exception_handler(BusyError)
-    async def on_busy(request: Request, error: BusyError):
-        message = "the server is busy. Try again in a few seconds."
-        return error_answer(503, message, {"Retry-After": str(RETRY_AFTER)})
-
     @app.exception_handler(TooLateError)
-    async def on_too_late(request: Request, error: TooLateError):
-        message = "the translation took too long. Send less text at a time."
-        return error_answer(503, message, {"Retry-After": str(RETRY_AFTER)})
-
+    @app.exception_handler(ClientDisconnect)
     @app.exception_handler(Exception)
-    async def on_failure(request: Request, error: Exception):
-        logger.exception("a request failed", exc_info=error)
-        message = "something went wrong on the server. Its log has the details."
-        return error_answer(500, message)
+    async def on_other_error(request: Request, error: Exception):
+        status, message = explain(error)
+        headers = {"Retry-After": str(RETRY_AFTER)} if status == 503 else None
+        return error_answer(status, message, headers)
+
+
+def explain(error: Exception) -> tuple[int, str]:
+    """Returns the status and the line that a client gets; logs what is our mistake."""
+    match error:
+        case NotFoundError():
+            return 404, str(error)
+        case UserError():
+            return 400, str(error)
+        case BusyError():
+            return 503, "the server is busy. Try again in a few seconds."
+        case TooLateError():
+            return 503, "the translation took too long. Send less text at a time."
+        case ClientDisconnect():  # nobody reads it, but the metrics count it
+            return 400, "the request broke off. Send it again."
+    logger.exception("a request failed", exc_info=error)
+    return 500, "something went wrong on the server. Its log has the details."
 
 
 def error_answer(
@@ -57,7 +70,7 @@ def error_answer(
     return JSONResponse({"error": message}, status, headers)
 
 
-def _explain(error: RequestValidationError) -> str:
+def _first_complaint(error: RequestValidationError) -> str:
     """The first of pydantic's complaints, in one line."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"] if part != "body")

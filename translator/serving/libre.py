@@ -19,6 +19,7 @@ from translator.serving.access import check_access
 from translator.serving.files import FileDesk
 from translator.serving.markup import split_markup
 from translator.serving.service import Model, NotFoundError, Service
+from translator.text import split_sentences
 from translator.translations import Translation
 
 router = APIRouter(tags=["LibreTranslate"])
@@ -222,10 +223,11 @@ def _alternatives(translation: Translation, count: int) -> list[str]:
     sentences = translation.sentences
     if not count or not sentences:
         return []
+    split = split_sentences(translation.source_text)
     found: list[str] = []
     for rank in range(1, max(len(s.hypotheses) for s in sentences)):
-        text = " ".join(
-            s.hypotheses[min(rank, len(s.hypotheses) - 1)].text for s in sentences
+        text = split.join(
+            [s.hypotheses[min(rank, len(s.hypotheses) - 1)].text for s in sentences]
         )
         if text and text != translation.text and text not in found:
             found.append(text)

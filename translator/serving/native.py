@@ -1,13 +1,17 @@
 """Our own door, `/v1`: all that the network can tell about a translation."""
 
+import json
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from translator.errors import UserError
 from translator.serving.access import require_access
-from translator.serving.service import Model, Service
+from translator.serving.errors import ErrorAnswer, explain
+from translator.serving.service import Model, Part, Service, join_parts
 from translator.translations import Hypothesis, SentenceTranslation, Translation
 
 router = APIRouter(prefix="/v1", tags=["translator"])
@@ -46,6 +50,13 @@ class TranslationRequest(_Body):
     attention: Annotated[
         bool, Field(description="Whether to list, for each target token, its weights.")
     ] = False
+    stream: Annotated[
+        bool,
+        Field(
+            description="Whether to answer with server-sent events: `sentence`, a "
+            "SentenceEvent, as soon as it is translated; `done`, all of it; or `error`."
+        ),
+    ] = False
 
 
 class HypothesisAnswer(BaseModel):
@@ -69,6 +80,17 @@ class SentenceAnswer(BaseModel):
     hypotheses: list[HypothesisAnswer]
 
 
+class SentenceEvent(SentenceAnswer):
+    """A sentence that is done: a text's translation is all of its, between the white
+    space that each of them brings.
+    """
+
+    text_index: Annotated[int, Field(description="Which text it is of, from 0.")]
+    sentence_index: Annotated[int, Field(description="Which of the text, from 0.")]
+    before: Annotated[str, Field(description="White space in front of it.")]
+    after: Annotated[str, Field(description="White space behind the last one.")]
+
+
 class TextAnswer(BaseModel):
     """A text, with the white space between its sentences as it was."""
 
@@ -89,15 +111,75 @@ class TranslationAnswer(BaseModel):
 @router.post(
     "/translate",
     dependencies=[Depends(require_access)],
+    response_model=TranslationAnswer,
     response_model_exclude_none=True,
+    responses={200: {"content": {"text/event-stream": {}}}},
 )
-async def translate(body: TranslationRequest, request: Request) -> TranslationAnswer:
-    """Translates texts; lists alternatives, subwords and attention on request."""
+async def translate(body: TranslationRequest, request: Request) -> Any:
+    """Translates texts; lists alternatives, subwords and attention on request.
+
+    At once, or sentence by sentence.
+    """
     service: Service = request.app.state.service
     model = _find(service, body)
     search = service.search_of(model, body.search.model_dump(exclude_none=True))
     texts = [body.text] if isinstance(body.text, str) else body.text
+    if body.stream:
+        parts = service.stream(model, texts, search, body.num_hypotheses)
+        # What is refused is refused as without a stream: before it begins.
+        first = await anext(parts, None)
+        return StreamingResponse(
+            _events(first, parts, service.check_texts(texts), model, body),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-cache"},
+        )
     found = await service.translate(model, texts, search, body.num_hypotheses)
+    return _answer(found, model, body)
+
+
+async def _events(
+    first: Part | None,
+    parts: AsyncIterator[Part],
+    texts: list[str],
+    model: Model,
+    body: TranslationRequest,
+) -> AsyncIterator[str]:
+    """Yields an event for each sentence, and one for the whole or for an error."""
+    done = []
+    try:
+        part = first
+        while part:
+            done.append(part)
+            yield _event("sentence", _sentence_event(part, body))
+            part = await anext(parts, None)
+    except Exception as error:
+        _, message = explain(error)
+        yield _event("error", ErrorAnswer(error=message))
+        return
+    yield _event("done", _answer(join_parts(texts, done), model, body))
+
+
+def _event(name: str, data: BaseModel) -> str:
+    """An event as it goes over the wire, in ASCII: some clients take U+2028 for an end
+    of a line.
+    """
+    return f"event: {name}\ndata: {json.dumps(data.model_dump(exclude_none=True))}\n\n"
+
+
+def _sentence_event(part: Part, body: TranslationRequest) -> SentenceEvent:
+    answer = _sentence(part.translation, body)
+    return SentenceEvent(
+        text_index=part.text_index,
+        sentence_index=part.sentence_index,
+        before=part.before,
+        after=part.after,
+        **dict(answer),
+    )
+
+
+def _answer(
+    found: list[Translation], model: Model, body: TranslationRequest
+) -> TranslationAnswer:
     return TranslationAnswer(
         model=model.name,
         source=model.source_language,

@@ -1,20 +1,24 @@
 """The models of a server: which there are, what they are asked, and how much of it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from translator.config import SearchConfig, parse_config
 from translator.errors import UserError
 from translator.languages import language_name
 from translator.serving.gathering import BusyError, Gatherer
-from translator.text import printable
-from translator.translations import TextTranslator, Translation
+from translator.text import printable, split_sentences
+from translator.translations import SentenceTranslation, TextTranslator, Translation
 
 # What a warm-up translates: it traces, and loads what is loaded at first use.
 _WARM_UP = ("Hello.", "Where is it? I do not know.")
+# Sentences that are translated before the first of them is streamed, and the most later
+# on: each group is twice the one before.
+_FIRST_GROUP = 2
+_LARGEST_GROUP = 32
 
 
 class NotFoundError(UserError):
@@ -37,6 +41,7 @@ class Limits:
         beam_size: Of a search.
         hypotheses: Of a sentence.
         seconds: Until an answer has to be there.
+        body_seconds: Until all of a request has to be there.
     """
 
     characters: int = 10_000
@@ -46,6 +51,7 @@ class Limits:
     beam_size: int = 16
     hypotheses: int = 10
     seconds: float = 30.0
+    body_seconds: float = 30.0
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,29 @@ class Model:
         return f"{language_name(source)} to {language_name(target)}"
 
 
+def warm_up(translator: TextTranslator) -> None:
+    """Translates, so that no client waits for what is done once."""
+    translator.translate(_WARM_UP, translator.search, 1)
+
+
+class Part(NamedTuple):
+    """A translated sentence of one of several texts.
+
+    Fields:
+        text_index: Which text, from 0.
+        sentence_index: Which sentence of it, from 0.
+        before: What stands between it and the sentence before: white space, mostly.
+        translation: Of the sentence.
+        after: What stands behind the last sentence of a text.
+    """
+
+    text_index: int
+    sentence_index: int
+    before: str
+    translation: SentenceTranslation
+    after: str
+
+
 class Service:
     """Translates for many clients, by any of several models.
 
@@ -99,19 +128,16 @@ class Service:
     def put(self, translator: TextTranslator) -> None:
         """Serves a translator from now on, in place of one of the same name.
 
-        Requests that came before are answered by the old one.
+        Requests that came before are answered by the old one, which goes with the last
+        of them.
         """
-        old = self._models.get(translator.name)
         model = Model(translator, Gatherer(translator))
         self._models = self._models | {translator.name: model}
-        if old:
-            old.gatherer.close()
 
     def warm_up(self) -> None:
         """Translates with each model, so that no client waits for what is done once."""
         for model in self.models:
-            search = model.translator.search
-            model.gatherer.submit(_WARM_UP, search).result()
+            warm_up(model.translator)
         self.is_ready = True
 
     def close(self) -> None:
@@ -219,24 +245,98 @@ class Service:
         """
         texts = self.check_texts(texts)
         search = search or model.translator.search
+        self._check_num_hypotheses(model, num_hypotheses, search)
+        return await _ask(model, texts, search, num_hypotheses, self._deadline())
+
+    async def stream(
+        self,
+        model: Model,
+        texts: Sequence[Any],
+        search: SearchConfig | None = None,
+        num_hypotheses: int = 1,
+    ) -> AsyncIterator[Part]:
+        """Yields the sentences that `translate` returns at once, a few at a time.
+
+        A group of sentences is asked for when the one before was taken. Nobody who
+        stops asking leaves work behind but that of one group.
+
+        Raises:
+            UserError, BusyError, TooLateError: As `translate`; the first two mostly
+                before the first sentence.
+        """
+        texts = self.check_texts(texts)
+        search = search or model.translator.search
+        self._check_num_hypotheses(model, num_hypotheses, search)
+        deadline = self._deadline()
+        places = [place for i, text in enumerate(texts) for place in _places(i, text)]
+        start, size = 0, _FIRST_GROUP
+        while group := places[start : start + size]:
+            sentences = [sentence for *_, sentence in group]
+            found = await _ask(model, sentences, search, num_hypotheses, deadline)
+            for (i, j, before, after, _), translation in zip(group, found, strict=True):
+                [sentence] = translation.sentences
+                yield Part(i, j, before, sentence, after)
+            start, size = start + size, min(2 * size, _LARGEST_GROUP)
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + self.limits.seconds
+
+    def _check_num_hypotheses(
+        self, model: Model, num_hypotheses: int, search: SearchConfig
+    ) -> None:
         if num_hypotheses > self.limits.hypotheses:
             raise UserError(
                 f"at most {self.limits.hypotheses} translations of a sentence can be "
                 f"asked for. Received: {num_hypotheses}."
             )
         model.translator.check_num_hypotheses(num_hypotheses, search)
-        future = model.gatherer.submit(texts, search, num_hypotheses)
-        try:
-            async with asyncio.timeout(self.limits.seconds):
-                return await asyncio.wrap_future(future)
-        except TimeoutError:
-            raise TooLateError from None
+
+
+def join_parts(texts: Sequence[str], parts: Sequence[Part]) -> list[Translation]:
+    """Returns what `translate` returns for checked texts, of all that was streamed."""
+    translations = []
+    for index, text in enumerate(texts):
+        own = [part for part in parts if part.text_index == index]
+        pieces = [
+            part.before + part.translation.hypotheses[0].text + part.after
+            for part in own
+        ]
+        joined = "".join(pieces) if own else text
+        sentences = [part.translation for part in own]
+        translations.append(Translation(text, joined, sentences))
+    return translations
+
+
+def _places(text_index: int, text: str) -> list[tuple[int, int, str, str, str]]:
+    """Text and sentence index, what stands before and after, and the sentence."""
+    split = split_sentences(text)
+    last = len(split.sentences) - 1
+    return [
+        (text_index, i, split.separators[i], split.separators[-1] * (i == last), own)
+        for i, own in enumerate(split.sentences)
+    ]
+
+
+async def _ask(
+    model: Model,
+    texts: Sequence[str],
+    search: SearchConfig,
+    num_hypotheses: int,
+    deadline: float,
+) -> list[Translation]:
+    """Waits for translations, until a time of the event loop."""
+    future = model.gatherer.submit(texts, search, num_hypotheses)
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await asyncio.wrap_future(future)
+    except TimeoutError:
+        raise TooLateError from None
 
 
 class WaitingTranslator:
     """A served model for code that waits for its answers, such as the page.
 
-    It has all attributes of its translator.
+    It has all attributes of its translator, and follows the service to the next one.
 
     Args:
         service: Of the model.
@@ -245,10 +345,10 @@ class WaitingTranslator:
 
     def __init__(self, service: Service, model: Model):
         self._service = service
-        self._model = model
+        self._name = model.name
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._model.translator, name)
+        return getattr(self._service.find(self._name).translator, name)
 
     def translate(
         self,
@@ -262,9 +362,10 @@ class WaitingTranslator:
             UserError: Bad texts; the server is busy, or slow.
         """
         texts = self._service.check_texts(texts)
-        search = search or self._model.translator.search
+        model = self._service.find(self._name)
+        search = search or model.translator.search
         try:
-            future = self._model.gatherer.submit(texts, search, num_hypotheses)
+            future = model.gatherer.submit(texts, search, num_hypotheses)
             return future.result(self._service.limits.seconds)
         except BusyError:
             raise UserError("the server is busy. Try again in a few seconds.") from None

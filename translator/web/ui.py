@@ -10,11 +10,13 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
+from gradio.utils import get_upload_folder
 
 import translator as package
 from translator.checkpoints import CURVES_NAME
 from translator.files.document import FORMATS
 from translator.languages import is_right_to_left, language_name
+from translator.web.doors import UploadLimit
 from translator.web.handlers import (
     DEFAULT_ALTERNATIVES,
     MAX_ALTERNATIVES,
@@ -137,6 +139,8 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     """Puts the page at `/`, behind all other routes of an app: with its looks, its
     limits, its privacy.
     """
+    page.api_open = False  # nobody passes by the queue
+    app.add_middleware(UploadLimit, get_upload_folder())
     folder = Path(__file__).parent
     script = (folder / "page.js").read_text("utf-8")
     return gr.mount_gradio_app(

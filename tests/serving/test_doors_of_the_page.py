@@ -1,0 +1,83 @@
+"""What Gradio lets anybody do where serve.py mounts the page, in a real process."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+from echo_server import start_server
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from translator.web.doors import UploadLimit
+
+
+@pytest.fixture(scope="module")
+def client():
+    process, address = start_server()
+    with httpx.Client(base_url=address, timeout=60) as client:
+        yield client
+    process.terminate()
+    process.communicate(timeout=60)
+
+
+def upload(client, size):
+    return client.post("/gradio_api/upload", files={"files": ("a.html", size * b"x")})
+
+
+def test_uploads_are_small_and_go_with_the_process():
+    """Catches: a large file; a page of a stranger's that is shown as if it were ours;
+    files that stay for ever, where all programs of the machine have theirs.
+    """
+    process, address = start_server()
+    with httpx.Client(base_url=address, timeout=60) as client:
+        assert upload(client, 1_100_000).status_code == 413
+        [path] = upload(client, 1_000).json()
+        answer = client.get(f"/gradio_api/file={path}")
+    assert answer.headers["content-disposition"].startswith("attachment")
+    assert Path(path).exists()
+    process.terminate()
+    process.communicate(timeout=60)
+    assert not Path(path).exists()
+
+
+def test_a_full_folder_takes_nothing_more(tmp_path):
+    """Catches: tiny files that are not counted; a second door to the same folder; a
+    door that stays shut.
+    """
+    app = FastAPI()
+    app.add_api_route("/{path:path}", lambda: "done", methods=["GET", "POST"])
+    app.add_middleware(UploadLimit, str(tmp_path), 10_000)
+    client = TestClient(app)
+    assert upload(client, 1).status_code == 200
+    for name in "abc":
+        (tmp_path / name).write_text("x", "utf-8")
+    for answer in (upload(client, 1), client.get("/gradio_api/deep_link/")):
+        assert answer.status_code == 503 and "retry-after" in answer.headers
+        assert answer.json()["error"].startswith("the server holds as many files")
+    assert client.get("/gradio_api/info").status_code == 200
+    (tmp_path / "a").unlink()
+    assert upload(client, 1).status_code == 200
+
+
+def test_files_of_the_server_stay_on_it(client):
+    for path in ("/etc/passwd", "serve.py", "data/models/en-es/config.json", "../a"):
+        assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
+    assert client.get("/gradio_api/proxy=http://127.0.0.1:1/").status_code == 400
+
+
+def test_nobody_passes_by_the_queue(client):
+    """Catches: /run and /api, which would need no place in it."""
+    body = {"data": ["Hello"]}
+    assert client.post("/gradio_api/call/v2/translate", json={"text": "a"}).is_success
+    for door in ("run", "api"):
+        answer = client.post(f"/gradio_api/{door}/translate", json=body)
+        assert answer.status_code == 404 and "join the queue" in answer.text
+
+
+def test_the_queue_is_bounded(client):
+    """Catches: a page that queues without end."""
+    path, body = "/gradio_api/call/v2/translate", {"text": "A slow one."}
+    answers = [client.post(path, json=body) for _ in range(100)]
+    statuses = [answer.status_code for answer in answers]
+    assert 64 <= statuses.count(200) < 100 and {*statuses} == {200, 503}
+    assert "full" in answers[-1].text

@@ -1,0 +1,70 @@
+"""Doors that Gradio leaves open on any page: limits for them."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from translator.serving.errors import error_answer
+
+_FOLDER = "GRADIO_TEMP_DIR"
+# What leaves files behind; Gradio removes them after an hour.
+_WRITING_PATHS = ("/gradio_api/upload", "/gradio_api/deep_link")
+_MAX_FOLDER_BYTES = 100_000_000
+_BLOCK_BYTES = 4_096  # what a file takes, however small
+
+
+@contextmanager
+def own_upload_folder() -> Iterator[None]:
+    """Lets Gradio keep what is uploaded in a folder that goes with this process.
+
+    Otherwise it is one that all Gradio programs of a machine share, and that stays. To
+    be entered before Gradio is imported. A user who sets `GRADIO_TEMP_DIR` decides.
+    """
+    if _FOLDER in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="translator-") as folder:
+        os.environ[_FOLDER] = folder
+        try:
+            yield
+        finally:
+            del os.environ[_FOLDER]
+
+
+class UploadLimit:
+    """Refuses uploads while the folder that holds them is full.
+
+    Args:
+        app: The app behind it.
+        folder: Where Gradio keeps what is uploaded.
+        limit: In bytes.
+    """
+
+    def __init__(self, app: ASGIApp, folder: str, limit: int = _MAX_FOLDER_BYTES):
+        self.app = app
+        self.folder = Path(folder)
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.app
+        if scope["type"] == "http" and scope["path"].rstrip("/") in _WRITING_PATHS:
+            if await run_in_threadpool(_size_of, self.folder) > self.limit:
+                message = "the server holds as many files as it may. Try again later."
+                app = error_answer(503, message, {"Retry-After": "600"})
+        await app(scope, receive, send)
+
+
+def _size_of(folder: Path) -> int:
+    """What the files in a folder take, in bytes."""
+    size = 0
+    for path in folder.rglob("*"):
+        try:
+            size += max(path.stat().st_size, _BLOCK_BYTES)
+        except OSError:  # it was removed meanwhile
+            continue
+    return size
