@@ -21,7 +21,7 @@ from translator.export import SavedModelTranslator, export_saved_model
 from translator.tokenizer import pad_ids
 
 SENTENCES = ["The red house.", "Where did you leave my keys?", "Nobody"]
-HARD_SENTENCES = [
+HARD_TEXTS = [
     "Ca\u0301rlos\u00a0cantó; el nin\u0303o,\u202ftambién.",
     "👩‍👩‍👧 👋🏽!",
     "He wrote </s> and <s>, <pad>, ▁ and ⁇.",
@@ -30,6 +30,8 @@ HARD_SENTENCES = [
     "7" * 60,
     "",
     " \t\u00a0",
+    "The red house. Nobody sings!\n\n  I DON'T DRINK COFFEE. \r\n*** ",
+    "The Train Leaves At 7:45, " * 20,
 ]
 NO_UTF8 = [b"caf\xe9 \xff", b"a\xe2\x82 b", b"\xed\xa0\x80 c", b" \xff\xc2\xa0 d"]
 
@@ -67,7 +69,7 @@ def answers_of_another_process(saved_model_dir, tmp_path_factory):
     """Answers to a batch of one, of three, of none, and of hard bytes."""
     batches = [
         [text.encode() for text in batch]
-        for batch in (SENTENCES[:1], SENTENCES, [], HARD_SENTENCES)
+        for batch in (SENTENCES[:1], SENTENCES, [], HARD_TEXTS)
     ]
     batches.append(NO_UTF8)
     result = subprocess.run(
@@ -91,7 +93,7 @@ def answers_of_another_process(saved_model_dir, tmp_path_factory):
         (0, SENTENCES[:1]),
         (1, SENTENCES),
         (2, []),
-        (3, HARD_SENTENCES),
+        (3, HARD_TEXTS),
         (4, [text.decode("utf-8", "replace") for text in NO_UTF8]),
     ],
     ids=["one", "three", "none", "hard", "no_utf8"],
@@ -100,11 +102,11 @@ def test_another_process_without_our_package(
     translator, answers_of_another_process, number, sentences
 ):
     """Catches: a fixed batch size, a custom class, a tokenizer left behind; a
-    normalisation that differs from Python's."""
+    normalisation that differs from Python's; sentences that go missing."""
     translations, scores = answers_of_another_process[number]
-    expected = [s.hypotheses[0] for s in translator.translate_sentences(sentences)]
-    assert translations == [hypothesis.text for hypothesis in expected]
-    expected_scores = [hypothesis.score for hypothesis in expected]
+    expected = translator.translate(sentences)
+    assert translations == [translation.text for translation in expected]
+    expected_scores = [translation.score for translation in expected]
     np.testing.assert_allclose(scores, expected_scores, atol=1e-4)
 
 

@@ -1,14 +1,15 @@
 """A SavedModel with text in and text out, and the way back.
 
-Everything is in the graph: normalisation, subwords, search, and the words again. A
-program that loads it needs TensorFlow and TensorFlow Text, not this package.
+Everything is in the graph: sentences, normalisation, subwords, search, and the words
+again. A program that loads it needs TensorFlow and TensorFlow Text, not this package.
 
     OUT/NAME/VERSION/                 as TensorFlow Serving looks for it
         saved_model.pb, variables/    the graph and its weights
         assets.extra/translator.json  what `SavedModelTranslator` needs to know
         assets.extra/tf_serving_warmup_requests   what a server asks it first
 
-Shapes: B batch, S source length, T target length, K hypotheses of a sentence.
+Shapes: B batch, N sentences of all texts, S source length, T target length, K
+hypotheses of a sentence.
 """
 
 import json
@@ -19,6 +20,7 @@ from typing import Self
 
 import tensorflow as tf
 
+from translator import graph_text
 from translator.checkpoints import replacing, saved_versions
 from translator.config import SearchConfig
 from translator.errors import UserError
@@ -78,20 +80,27 @@ class ServingModule(tf.Module):
         input_signature=[tf.TensorSpec([None], tf.string, name="text")], autograph=False
     )
     def translate(self, text):
-        """Signature `serving_default`: the best translation of each sentence.
+        """Signature `serving_default`: texts as `TextTranslator.translate` takes them.
 
         Args:
-            text: UTF-8 strings, shape `(batch_size,)`; each is one sentence.
+            text: UTF-8 strings, shape `(batch_size,)`, of any number of sentences and
+                lines, in capitals or not. All their sentences are searched together.
 
         Returns:
-            `translation`, strings `(batch_size,)`, and `score`, float32
-            `(batch_size,)`: log-probability over length. Blank text gives an empty
-            translation of score 0.
+            `translation`, strings `(batch_size,)`, with the white space between the
+            sentences as it was, and `score`, float32 `(batch_size,)`: the mean of the
+            sentences' scores, log-probabilities over length. Text without a letter or
+            a digit stays as it is; its score is 0.
         """
-        best = self._translate_nbest(text)
+        texts = graph_text.split_sentences(_valid_utf8(text))
+        sentences, is_upper = graph_text.fold_capitals(texts.sentences)  # (N,)
+        best = self._translate_nbest(sentences)
+        translations = best["translations"][:, 0]
+        capitals = tf.strings.upper(translations, "utf-8")
+        translations = tf.where(is_upper, capitals, translations)
         return {
-            "translation": best["translations"][:, 0],
-            "score": best["scores"][:, 0],
+            "translation": texts.join(translations),
+            "score": texts.mean_scores(best["scores"][:, 0]),
         }
 
     @tf.function(
@@ -99,6 +108,9 @@ class ServingModule(tf.Module):
     )
     def translate_nbest(self, text):
         """Signature `translate_nbest`: all hypotheses, and what they looked at.
+
+        Each text is one sentence, and is translated as it is. Blank text gives an empty
+        translation of score 0.
 
         Returns:
             `translations` `(B, K)`, `scores` `(B, K)`, `log_probs` `(B, K)`,
@@ -112,6 +124,8 @@ class ServingModule(tf.Module):
     )
     def translate_with_attention(self, text):
         """Signature `translate_with_attention`: the best translation and its tokens.
+
+        Each text is one sentence, as for `translate_nbest`.
 
         Returns:
             `translation` `(B,)`, `score` `(B,)`, `tokens` `(B, T)` padded with empty
@@ -180,8 +194,7 @@ class ServingModule(tf.Module):
 
     def _normalize(self, text):
         """`text.normalize_text`, in the graph."""
-        # Bytes that are no UTF-8 become U+FFFD.
-        text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8")
+        text = _valid_utf8(text)
         for pattern, replacement in NORMALIZATION_RULES:
             text = tf.strings.regex_replace(text, pattern, replacement)
         return self._text.normalize_utf8(text, "NFC")
@@ -189,6 +202,11 @@ class ServingModule(tf.Module):
     def _tokens(self, ids):
         tokens = self.tokenizer.id_to_string(ids)
         return tf.where(ids == PAD_ID, "", tokens)
+
+
+def _valid_utf8(text):
+    """Bytes that are no UTF-8 become U+FFFD."""
+    return tf.strings.unicode_transcode(text, "UTF-8", "UTF-8")
 
 
 def export_saved_model(

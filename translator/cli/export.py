@@ -42,7 +42,7 @@ def export(
 
     saved_model makes OUTPUT/NAME/VERSION, as TensorFlow Serving looks for it. It needs
     TensorFlow and TensorFlow Text to run, not this package; the search options of the
-    run are fixed in it, and a text is taken as one sentence.
+    run are fixed in it.
 
     onnx is for `translator translate`, `serve.py` and `load_translator`, in place of
     the run folder: it starts at once, as it needs no TensorFlow, and is several times
