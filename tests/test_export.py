@@ -17,7 +17,11 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from translator.checkpoints import saved_versions
 from translator.errors import UserError
-from translator.export import SavedModelTranslator, export_saved_model
+from translator.export import (
+    SavedModelTranslator,
+    ServingModule,
+    export_saved_model,
+)
 from translator.tokenizer import pad_ids
 
 SENTENCES = ["The red house.", "Where did you leave my keys?", "Nobody"]
@@ -164,6 +168,33 @@ def test_the_other_signatures(translator, saved_model_dir):
         own = [token for token in ids["ids"][row].numpy() if token]
         assert translator.tokenizer.tokens(own) == best.tokens
         assert float(ids["score"][row]) == pytest.approx(best.score, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["float16", "int8"])
+def test_smaller_weights_are_stored_and_unpacked(
+    translator, saved_model_dir, tmp_path, kind
+):
+    """Catches: weights stored in float32 beside the small ones; a scale of another
+    channel; constants in the graph in place of variables.
+    """
+    path = export_saved_model(translator, tmp_path, weights=kind)
+    full, small = (
+        sum(file.stat().st_size for file in (folder / "variables").iterdir())
+        for folder in (saved_model_dir, path)
+    )
+    assert full > 1.5 * small
+    module = ServingModule(translator, kind)
+    for weight, variable in zip(module.weights, translator.model.weights, strict=True):
+        numbers, bound = variable.numpy(), 1e-3 * np.abs(variable.numpy()) + 1e-6
+        if kind == "int8":
+            # Half a step; a step is at most the largest of all over 127.
+            bound = np.abs(numbers).max() / 254 + 1e-6
+        assert (np.abs(weight.unpack() - numbers) <= bound).all()
+    ours = SavedModelTranslator.load(path).translate_sentences(SENTENCES)
+    for our, their in zip(ours, translator.translate_sentences(SENTENCES), strict=True):
+        assert our.hypotheses[0].score == pytest.approx(
+            their.hypotheses[0].score, abs=0.05
+        )
 
 
 def test_warm_up_requests_are_what_a_server_reads(saved_model_dir, translator):

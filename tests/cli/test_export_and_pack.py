@@ -14,14 +14,16 @@ def test_export(command, run_dir, tmp_path, monkeypatch):
         "translator.export.export_saved_model", lambda *call: saved.append(call)
     )
     out = tmp_path / "out"
-    status, output, errors = command("export", run_dir, out, "--version", 3)
+    status, output, errors = command(
+        "export", run_dir, out, "--version", 3, "--weights", "float16"
+    )
     assert (status, output) == (0, "")
     assert "serving_default" in errors
-    [(translator, path, version)] = saved
-    assert (translator.name, path, version) == (run_dir.name, out, 3)
+    [(translator, *others)] = saved
+    assert (translator.name, others) == (run_dir.name, [out, 3, "float16"])
 
 
-@pytest.mark.parametrize("switches", [[], ["--int8"]])
+@pytest.mark.parametrize("switches", [[], ["--weights", "int8"]])
 def test_export_onnx(command, run_dir, tmp_path, switches):
     """Catches: the other format; a switch that is dropped; words on standard output."""
     out = tmp_path / "out"
@@ -36,10 +38,11 @@ def test_export_onnx(command, run_dir, tmp_path, switches):
     assert status == 0 and output.count("\n") == 1
 
 
-def test_int8_is_for_onnx(command, run_dir, tmp_path):
-    """Catches: a SavedModel of full precision in place of what was asked for."""
-    status, _, errors = command("export", run_dir, tmp_path / "out", "--int8")
-    assert status == 2 and "--int8 is for ONNX" in errors
+def test_onnx_has_no_float16(command, run_dir, tmp_path):
+    """Catches: a folder of full precision in place of what was asked for."""
+    arguments = ["--format", "onnx", "--weights", "float16"]
+    status, _, errors = command("export", run_dir, tmp_path / "out", *arguments)
+    assert status == 2 and "Received: float16" in errors
     assert not (tmp_path / "out").exists()
 
 

@@ -24,15 +24,14 @@ def export(
     format: Annotated[  # noqa: A002 - the option's name
         Literal["saved_model", "onnx"], typer.Option(help="What to write.")
     ] = "saved_model",
-    int8: Annotated[
-        bool,
+    weights: Annotated[
+        Literal["float32", "float16", "int8"],
         typer.Option(
-            "--int8",
-            help="With onnx: products of 8-bit integers. Faster, and smaller; see "
-            "benchmarks/light_runtime.md for what it costs.",
-            metavar="",
+            help="How to store them. A SavedModel gets smaller, and computes in "
+            "float32 with each. ONNX has float32 and int8, and gets faster, too: see "
+            "benchmarks/light_runtime.md for what that costs."
         ),
-    ] = False,
+    ] = "float32",
     version: Annotated[
         int | None,
         typer.Option(min=1, help="Of a SavedModel. Default: one more than the last."),
@@ -53,28 +52,30 @@ def export(
     if format == "onnx":
         if version:
             raise UserError("--version is for saved_model alone. Leave it out.")
+        if weights == "float16":
+            raise UserError(
+                "--weights of an ONNX folder are float32 or int8. Received: float16. "
+                "Choose one of them."
+            )
         from translator.light.export import export_onnx
 
-        export_onnx(run, output, is_int8=int8)
+        export_onnx(run, output, is_int8=weights == "int8")
         size = sum(path.stat().st_size for path in output.iterdir())
         typer.echo(f"{output}: an ONNX folder, {size / 1e6:.1f} MB", err=True)
         return
-    if int8:
-        raise UserError(
-            "--int8 is for ONNX alone. Received: --format saved_model. Add --format "
-            "onnx."
-        )
-    _export_saved_model(run, output, version)
+    _export_saved_model(run, output, version, weights)
 
 
-def _export_saved_model(run: Path, output: Path, version: int | None) -> None:
+def _export_saved_model(
+    run: Path, output: Path, version: int | None, weights: str
+) -> None:
     from translator.startup import import_tensorflow
 
     import_tensorflow()
     from translator.export import export_saved_model
     from translator.inference import Translator
 
-    path = export_saved_model(Translator.load(run), output, version)
+    path = export_saved_model(Translator.load(run), output, version, weights)
     typer.echo(
         f"{path}: a SavedModel with the signatures serving_default, translate_nbest, "
         "translate_with_attention and translate_ids",
