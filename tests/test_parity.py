@@ -157,9 +157,11 @@ for line in sys.stdin:
 
 
 @contextmanager
-def program_door(program: str, argument: str, cwd: Path) -> Iterator[Door]:
+def program_door(
+    program: str, argument: str, cwd: Path, python: str = sys.executable
+) -> Iterator[Door]:
     """A process of its own that is asked batch by batch."""
-    command = [sys.executable, "-c", program, argument]
+    command = [python, "-c", program, argument]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, cwd=cwd, **pipes) as process:
 

@@ -38,11 +38,29 @@ def test_export_onnx(command, run_dir, tmp_path, switches):
     assert status == 0 and output.count("\n") == 1
 
 
-def test_onnx_has_no_float16(command, run_dir, tmp_path):
+def test_export_litert(command, run_dir, tmp_path):
+    """Catches: the other format; words on standard output."""
+    out = tmp_path / "out"
+    status, output, errors = command("export", run_dir, out, "--format", "litert")
+    assert (status, output) == (0, "")
+    assert errors.startswith(f"{out}: a LiteRT folder, 0.") and errors.endswith(" MB\n")
+    assert {path.name for path in out.iterdir()} == {"model.tflite", "tokenizer.model"}
+
+
+@pytest.mark.parametrize(
+    ("format", "option", "value"),
+    [
+        ("onnx", "--weights", "float16"),
+        ("litert", "--weights", "int8"),
+        ("onnx", "--version", "2"),
+        ("litert", "--version", "2"),
+    ],
+)
+def test_options_of_other_formats(command, run_dir, tmp_path, format, option, value):
     """Catches: a folder of full precision in place of what was asked for."""
-    arguments = ["--format", "onnx", "--weights", "float16"]
+    arguments = ["--format", format, option, value]
     status, _, errors = command("export", run_dir, tmp_path / "out", *arguments)
-    assert status == 2 and "Received: float16" in errors
+    assert status == 2 and errors.startswith(f"error: {option}")
     assert not (tmp_path / "out").exists()
 
 

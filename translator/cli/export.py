@@ -12,17 +12,23 @@ _Output = Annotated[Path, typer.Argument(help="Folder to make.", show_default=Fa
 _Exports = Annotated[
     Path,
     typer.Argument(
-        help="Folder of exported models; with onnx, the folder to make.",
+        help="Folder of exported models; with onnx and litert, the folder to make.",
         show_default=False,
     ),
 ]
+# What each format can store weights as.
+_WEIGHTS = {
+    "saved_model": ("float32", "float16", "int8"),
+    "onnx": ("float32", "int8"),
+    "litert": ("float32",),
+}
 
 
 def export(
     run: _Run,
     output: _Exports,
     format: Annotated[  # noqa: A002 - the option's name
-        Literal["saved_model", "onnx"], typer.Option(help="What to write.")
+        Literal["saved_model", "onnx", "litert"], typer.Option(help="What to write.")
     ] = "saved_model",
     weights: Annotated[
         Literal["float32", "float16", "int8"],
@@ -47,23 +53,40 @@ def export(
     the run folder: it starts at once, as it needs no TensorFlow, and is several times
     as fast.
 
+    litert is the network alone, for programs on small devices that cut into subwords
+    and search by themselves: `encode` and `step` in OUTPUT/model.tflite.
+
     Example: translator export data/models/en-es exports/en-es --format onnx
     """
+    if version and format != "saved_model":
+        raise UserError("--version is for saved_model alone. Leave it out.")
+    if weights not in _WEIGHTS[format]:
+        raise UserError(
+            f"--weights of {format} may be {' or '.join(_WEIGHTS[format])}. Received: "
+            f"{weights}."
+        )
+    if format == "saved_model":
+        _export_saved_model(run, output, version, weights)
+        return
     if format == "onnx":
-        if version:
-            raise UserError("--version is for saved_model alone. Leave it out.")
-        if weights == "float16":
-            raise UserError(
-                "--weights of an ONNX folder are float32 or int8. Received: float16. "
-                "Choose one of them."
-            )
         from translator.light.export import export_onnx
 
         export_onnx(run, output, is_int8=weights == "int8")
-        size = sum(path.stat().st_size for path in output.iterdir())
-        typer.echo(f"{output}: an ONNX folder, {size / 1e6:.1f} MB", err=True)
-        return
-    _export_saved_model(run, output, version, weights)
+    else:
+        _export_litert(run, output)
+    size = sum(path.stat().st_size for path in output.iterdir())
+    kind = {"onnx": "an ONNX folder", "litert": "a LiteRT folder"}[format]
+    typer.echo(f"{output}: {kind}, {size / 1e6:.1f} MB", err=True)
+
+
+def _export_litert(run: Path, output: Path) -> None:
+    from translator.startup import import_tensorflow
+
+    import_tensorflow()
+    from translator.inference import Translator
+    from translator.litert import export_litert
+
+    export_litert(Translator.load(run), output)
 
 
 def _export_saved_model(
