@@ -1,9 +1,11 @@
 """The SavedModel: text in and text out, without this package."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
@@ -217,6 +219,35 @@ def test_warm_up_requests_are_what_a_server_reads(saved_model_dir, translator):
         assert len(signatures[name](text=tf.constant(text)))
         asked.add(name)
     assert asked == set(signatures) - {"translate_ids"}
+
+
+def test_the_documented_client_of_a_server(translator, saved_model_dir, capsys):
+    """Catches: a name or a type that the messages of TensorFlow Serving do not have."""
+    grpc = pytest.importorskip("grpc")
+    name = "tensorflow_serving.apis.prediction_service_pb2_grpc"
+    services = pytest.importorskip(name, reason="needs tensorflow-serving-api")
+    from tensorflow_serving.apis.predict_pb2 import PredictResponse
+
+    signatures = tf.saved_model.load(str(saved_model_dir)).signatures
+
+    class Service(services.PredictionServiceServicer):
+        def Predict(self, request, context):
+            assert request.model_spec.name == "en-es"
+            text = tf.constant(tf.make_ndarray(request.inputs["text"]))
+            outputs = signatures[request.model_spec.signature_name](text=text)
+            protos = {n: tf.make_tensor_proto(t.numpy()) for n, t in outputs.items()}
+            return PredictResponse(outputs=protos)
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    services.add_PredictionServiceServicer_to_server(Service(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    document = Path(__file__).parents[1] / "docs" / "serving.md"
+    [code] = re.findall(r"```python\n(.*?)```", document.read_text("utf-8"), re.DOTALL)
+    exec(code.replace("localhost:8500", f"127.0.0.1:{port}"), {})
+    server.stop(None).wait()
+    [expected] = translator.translate(["Where is the station? I am late."])
+    assert capsys.readouterr().out == f"{expected.text}\n"
 
 
 def test_many_sentences_keep_their_order(translator, loaded, monkeypatch):
