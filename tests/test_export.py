@@ -1,9 +1,11 @@
 """The SavedModel: text in and text out, without this package."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
@@ -17,11 +19,15 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from translator.checkpoints import saved_versions
 from translator.errors import UserError
-from translator.export import SavedModelTranslator, export_saved_model
+from translator.export import (
+    SavedModelTranslator,
+    ServingModule,
+    export_saved_model,
+)
 from translator.tokenizer import pad_ids
 
 SENTENCES = ["The red house.", "Where did you leave my keys?", "Nobody"]
-HARD_SENTENCES = [
+HARD_TEXTS = [
     "Ca\u0301rlos\u00a0cantó; el nin\u0303o,\u202ftambién.",
     "👩‍👩‍👧 👋🏽!",
     "He wrote </s> and <s>, <pad>, ▁ and ⁇.",
@@ -30,6 +36,8 @@ HARD_SENTENCES = [
     "7" * 60,
     "",
     " \t\u00a0",
+    "The red house. Nobody sings!\n\n  I DON'T DRINK COFFEE. \r\n*** ",
+    "The Train Leaves At 7:45, " * 20,
 ]
 NO_UTF8 = [b"caf\xe9 \xff", b"a\xe2\x82 b", b"\xed\xa0\x80 c", b" \xff\xc2\xa0 d"]
 
@@ -67,7 +75,7 @@ def answers_of_another_process(saved_model_dir, tmp_path_factory):
     """Answers to a batch of one, of three, of none, and of hard bytes."""
     batches = [
         [text.encode() for text in batch]
-        for batch in (SENTENCES[:1], SENTENCES, [], HARD_SENTENCES)
+        for batch in (SENTENCES[:1], SENTENCES, [], HARD_TEXTS)
     ]
     batches.append(NO_UTF8)
     result = subprocess.run(
@@ -91,7 +99,7 @@ def answers_of_another_process(saved_model_dir, tmp_path_factory):
         (0, SENTENCES[:1]),
         (1, SENTENCES),
         (2, []),
-        (3, HARD_SENTENCES),
+        (3, HARD_TEXTS),
         (4, [text.decode("utf-8", "replace") for text in NO_UTF8]),
     ],
     ids=["one", "three", "none", "hard", "no_utf8"],
@@ -100,11 +108,11 @@ def test_another_process_without_our_package(
     translator, answers_of_another_process, number, sentences
 ):
     """Catches: a fixed batch size, a custom class, a tokenizer left behind; a
-    normalisation that differs from Python's."""
+    normalisation that differs from Python's; sentences that go missing."""
     translations, scores = answers_of_another_process[number]
-    expected = [s.hypotheses[0] for s in translator.translate_sentences(sentences)]
-    assert translations == [hypothesis.text for hypothesis in expected]
-    expected_scores = [hypothesis.score for hypothesis in expected]
+    expected = translator.translate(sentences)
+    assert translations == [translation.text for translation in expected]
+    expected_scores = [translation.score for translation in expected]
     np.testing.assert_allclose(scores, expected_scores, atol=1e-4)
 
 
@@ -164,6 +172,33 @@ def test_the_other_signatures(translator, saved_model_dir):
         assert float(ids["score"][row]) == pytest.approx(best.score, abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["float16", "int8"])
+def test_smaller_weights_are_stored_and_unpacked(
+    translator, saved_model_dir, tmp_path, kind
+):
+    """Catches: weights stored in float32 beside the small ones; a scale of another
+    channel; constants in the graph in place of variables.
+    """
+    path = export_saved_model(translator, tmp_path, weights=kind)
+    full, small = (
+        sum(file.stat().st_size for file in (folder / "variables").iterdir())
+        for folder in (saved_model_dir, path)
+    )
+    assert full > 1.5 * small
+    module = ServingModule(translator, kind)
+    for weight, variable in zip(module.weights, translator.model.weights, strict=True):
+        numbers, bound = variable.numpy(), 1e-3 * np.abs(variable.numpy()) + 1e-6
+        if kind == "int8":
+            # Half a step; a step is at most the largest of all over 127.
+            bound = np.abs(numbers).max() / 254 + 1e-6
+        assert (np.abs(weight.unpack() - numbers) <= bound).all()
+    ours = SavedModelTranslator.load(path).translate_sentences(SENTENCES)
+    for our, their in zip(ours, translator.translate_sentences(SENTENCES), strict=True):
+        assert our.hypotheses[0].score == pytest.approx(
+            their.hypotheses[0].score, abs=0.05
+        )
+
+
 def test_warm_up_requests_are_what_a_server_reads(saved_model_dir, translator):
     """Catches: a field of another number or type, a signature that is not there."""
     prediction_log_pb2 = pytest.importorskip(
@@ -184,6 +219,35 @@ def test_warm_up_requests_are_what_a_server_reads(saved_model_dir, translator):
         assert len(signatures[name](text=tf.constant(text)))
         asked.add(name)
     assert asked == set(signatures) - {"translate_ids"}
+
+
+def test_the_documented_client_of_a_server(translator, saved_model_dir, capsys):
+    """Catches: a name or a type that the messages of TensorFlow Serving do not have."""
+    grpc = pytest.importorskip("grpc")
+    name = "tensorflow_serving.apis.prediction_service_pb2_grpc"
+    services = pytest.importorskip(name, reason="needs tensorflow-serving-api")
+    from tensorflow_serving.apis.predict_pb2 import PredictResponse
+
+    signatures = tf.saved_model.load(str(saved_model_dir)).signatures
+
+    class Service(services.PredictionServiceServicer):
+        def Predict(self, request, context):
+            assert request.model_spec.name == "en-es"
+            text = tf.constant(tf.make_ndarray(request.inputs["text"]))
+            outputs = signatures[request.model_spec.signature_name](text=text)
+            protos = {n: tf.make_tensor_proto(t.numpy()) for n, t in outputs.items()}
+            return PredictResponse(outputs=protos)
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    services.add_PredictionServiceServicer_to_server(Service(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    document = Path(__file__).parents[1] / "docs" / "serving.md"
+    [code] = re.findall(r"```python\n(.*?)```", document.read_text("utf-8"), re.DOTALL)
+    exec(code.replace("localhost:8500", f"127.0.0.1:{port}"), {})
+    server.stop(None).wait()
+    [expected] = translator.translate(["Where is the station? I am late."])
+    assert capsys.readouterr().out == f"{expected.text}\n"
 
 
 def test_many_sentences_keep_their_order(translator, loaded, monkeypatch):

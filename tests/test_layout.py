@@ -226,7 +226,7 @@ def test_the_readmes_python_runs(tmp_path):
     pytest.importorskip("tensorflow_text")
     (tmp_path / "data").symlink_to(ROOT / "data")
     blocks = re.findall(r"```python\n(.*?)```", DOCUMENTS[0].read_text(), re.DOTALL)
-    export = ["-m", "translator", "export", "data/models/en-es", "exports/en-es"]
+    export = ["-m", "translator", "export", "data/models/en-es", "exports"]
     assert len(blocks) == 2
     for arguments in (export, *(["-c", block] for block in blocks)):
         result = subprocess.run(

@@ -186,6 +186,28 @@ def load_run_config(run_dir: Path) -> tuple[Config, dict[str, Any]]:
     return parse_config(sections, str(path)), facts
 
 
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Gives a temporary folder to fill; in the end, as a whole or not at all, it is
+    `path`, which must not exist, or be empty.
+
+    Raises:
+        UserError: There is something in `path`, or it is a file.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"{path} is not an empty folder. Choose another one.")
+    temporary = path.with_name(f".{path.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        if path.exists():
+            path.rmdir()
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def pack_run(run_dir: Path, out_dir: Path) -> None:
     """Copies a run folder for sharing: half-precision weights, no training state.
 
@@ -196,23 +218,21 @@ def pack_run(run_dir: Path, out_dir: Path) -> None:
         UserError: `run_dir` is no run folder, or `out_dir` is not empty.
     """
     load_run_config(run_dir)
-    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
-        raise UserError(f"{out_dir} is not an empty folder. Choose another one.")
     arrays = load_arrays(run_dir / BEST_NAME)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    save_arrays(
-        out_dir / BEST_NAME,
-        {name: array.astype(np.float16) for name, array in arrays.items()},
-        is_compressed=True,
-    )
-    for name in (CONFIG_NAME, TOKENIZER_NAME, CARD_NAME, CURVES_NAME):
-        if (run_dir / name).exists():
-            shutil.copy2(run_dir / name, out_dir / name)
-    for path in (
-        *run_dir.glob("metrics.jsonl"),
-        *run_dir.glob("evaluation/*/report.json"),
-    ):
-        _copy_without_sentences(path, out_dir / path.relative_to(run_dir))
+    with new_folder(out_dir) as temporary:
+        save_arrays(
+            temporary / BEST_NAME,
+            {name: array.astype(np.float16) for name, array in arrays.items()},
+            is_compressed=True,
+        )
+        for name in (CONFIG_NAME, TOKENIZER_NAME, CARD_NAME, CURVES_NAME):
+            if (run_dir / name).exists():
+                shutil.copy2(run_dir / name, temporary / name)
+        for path in (
+            *run_dir.glob("metrics.jsonl"),
+            *run_dir.glob("evaluation/*/report.json"),
+        ):
+            _copy_without_sentences(path, temporary / path.relative_to(run_dir))
 
 
 def _copy_without_sentences(path: Path, out_path: Path) -> None:

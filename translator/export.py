@@ -1,24 +1,28 @@
 """A SavedModel with text in and text out, and the way back.
 
-Everything is in the graph: normalisation, subwords, search, and the words again. A
-program that loads it needs TensorFlow and TensorFlow Text, not this package.
+Everything is in the graph: sentences, normalisation, subwords, search, and the words
+again. A program that loads it needs TensorFlow and TensorFlow Text, not this package.
 
     OUT/NAME/VERSION/                 as TensorFlow Serving looks for it
         saved_model.pb, variables/    the graph and its weights
         assets.extra/translator.json  what `SavedModelTranslator` needs to know
         assets.extra/tf_serving_warmup_requests   what a server asks it first
 
-Shapes: B batch, S source length, T target length, K hypotheses of a sentence.
+Shapes: B batch, N sentences of all texts, S source length, T target length, K
+hypotheses of a sentence.
 """
 
 import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
+import keras
+import numpy as np
 import tensorflow as tf
 
+from translator import graph_text
 from translator.checkpoints import replacing, saved_versions
 from translator.config import SearchConfig
 from translator.errors import UserError
@@ -33,6 +37,9 @@ from translator.translations import (
     blank_translation,
 )
 
+WeightsKind = Literal["float32", "float16", "int8"]
+# The axis of a matrix along which numbers of 8 bits share a scale, by its name.
+_SHARED_AXES = {"kernel": 0, "recurrent_kernel": 0, "embeddings": 1}
 # Facts for `SavedModelTranslator`; TensorFlow passes over the folder.
 _FACTS_NAME = "assets.extra/translator.json"
 _NBEST = "translate_nbest"
@@ -57,18 +64,60 @@ def _import_tensorflow_text():
     return tensorflow_text
 
 
+class PackedWeight(tf.Module):
+    """A weight as it is stored: in float32, or smaller.
+
+    With `int8` the numbers of a matrix are multiples of a scale: the largest of their
+    column in a kernel, or of their token in an embedding, over 127. Vectors stay in
+    float32.
+
+    Args:
+        variable: The network's.
+        kind: How to store it.
+    """
+
+    def __init__(self, variable: keras.Variable, kind: WeightsKind):
+        super().__init__()
+        numbers = variable.numpy()
+        axis = _SHARED_AXES.get(variable.name)
+        self.scale = None
+        if kind == "int8" and axis is not None:
+            scale = np.abs(numbers).max(axis, keepdims=True) / 127
+            scale = np.maximum(scale, np.finfo(np.float32).tiny)
+            numbers = np.round(numbers / scale).astype(np.int8)
+            self.scale = tf.Variable(scale, trainable=False)
+        if kind == "float16":
+            numbers = numbers.astype(np.float16)
+        self.numbers = tf.Variable(numbers, trainable=False)
+
+    def unpack(self):
+        """Returns the weight in float32."""
+        numbers = tf.cast(self.numbers, tf.float32)
+        return numbers if self.scale is None else numbers * self.scale
+
+
 class ServingModule(tf.Module):
-    """The graph that is saved: a translator's model, subwords and search.
+    """The graph that is saved: a translator's network, subwords and search.
 
     Args:
         translator: What to save.
+        weights: How to store the weights. They are unpacked once a request: as they are
+            variables, no optimisation does it beforehand.
     """
 
-    def __init__(self, translator: Translator):
+    def __init__(self, translator: Translator, weights: WeightsKind = "float32"):
         super().__init__(name="translator")
         self._text = _import_tensorflow_text()
-        self.model = translator.model
-        self.search = translator.search
+        model, search = translator.model, translator.search
+        self.weights = [PackedWeight(variable, weights) for variable in model.weights]
+
+        def find(source_ids):
+            unpacked = [weight.unpack() for weight in self.weights]
+            with keras.StatelessScope(zip(model.weights, unpacked, strict=True)):
+                return search_translations(model, source_ids, search)
+
+        # The network in a function: as an attribute, its variables would be saved, too.
+        self._find = find
         with silent_stderr():  # "use identity normalization"
             self.tokenizer = self._text.SentencepieceTokenizer(
                 translator.tokenizer.model_bytes, out_type=tf.int32, add_eos=True
@@ -78,20 +127,27 @@ class ServingModule(tf.Module):
         input_signature=[tf.TensorSpec([None], tf.string, name="text")], autograph=False
     )
     def translate(self, text):
-        """Signature `serving_default`: the best translation of each sentence.
+        """Signature `serving_default`: texts as `TextTranslator.translate` takes them.
 
         Args:
-            text: UTF-8 strings, shape `(batch_size,)`; each is one sentence.
+            text: UTF-8 strings, shape `(batch_size,)`, of any number of sentences and
+                lines, in capitals or not. All their sentences are searched together.
 
         Returns:
-            `translation`, strings `(batch_size,)`, and `score`, float32
-            `(batch_size,)`: log-probability over length. Blank text gives an empty
-            translation of score 0.
+            `translation`, strings `(batch_size,)`, with the white space between the
+            sentences as it was, and `score`, float32 `(batch_size,)`: the mean of the
+            sentences' scores, log-probabilities over length. Text without a letter or
+            a digit stays as it is; its score is 0.
         """
-        best = self._translate_nbest(text)
+        texts = graph_text.split_sentences(_valid_utf8(text))
+        sentences, is_upper = graph_text.fold_capitals(texts.sentences)  # (N,)
+        best = self._translate_nbest(sentences)
+        translations = best["translations"][:, 0]
+        capitals = tf.strings.upper(translations, "utf-8")
+        translations = tf.where(is_upper, capitals, translations)
         return {
-            "translation": best["translations"][:, 0],
-            "score": best["scores"][:, 0],
+            "translation": texts.join(translations),
+            "score": texts.mean_scores(best["scores"][:, 0]),
         }
 
     @tf.function(
@@ -99,6 +155,9 @@ class ServingModule(tf.Module):
     )
     def translate_nbest(self, text):
         """Signature `translate_nbest`: all hypotheses, and what they looked at.
+
+        Each text is one sentence, and is translated as it is. Blank text gives an empty
+        translation of score 0.
 
         Returns:
             `translations` `(B, K)`, `scores` `(B, K)`, `log_probs` `(B, K)`,
@@ -112,6 +171,8 @@ class ServingModule(tf.Module):
     )
     def translate_with_attention(self, text):
         """Signature `translate_with_attention`: the best translation and its tokens.
+
+        Each text is one sentence, as for `translate_nbest`.
 
         Returns:
             `translation` `(B,)`, `score` `(B,)`, `tokens` `(B, T)` padded with empty
@@ -142,7 +203,7 @@ class ServingModule(tf.Module):
             `ids`, int32 `(B, T)`, with EOS and padding likewise, and `score`, float32
             `(B,)`.
         """
-        found = search_translations(self.model, source_ids, self.search)
+        found = self._find(source_ids)
         return {"ids": found.ids[:, 0], "score": found.scores[:, 0]}
 
     @property
@@ -158,7 +219,7 @@ class ServingModule(tf.Module):
     def _translate_nbest(self, text):
         text = self._normalize(text)
         source_ids = self.tokenizer.tokenize(text).to_tensor(PAD_ID)  # (B, S)
-        found = search_translations(self.model, source_ids, self.search)
+        found = self._find(source_ids)
         is_word = tf.reduce_all(
             found.ids[..., None] != [PAD_ID, UNK_ID, EOS_ID], axis=-1
         )  # BOS is never chosen
@@ -180,8 +241,7 @@ class ServingModule(tf.Module):
 
     def _normalize(self, text):
         """`text.normalize_text`, in the graph."""
-        # Bytes that are no UTF-8 become U+FFFD.
-        text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8")
+        text = _valid_utf8(text)
         for pattern, replacement in NORMALIZATION_RULES:
             text = tf.strings.regex_replace(text, pattern, replacement)
         return self._text.normalize_utf8(text, "NFC")
@@ -191,8 +251,16 @@ class ServingModule(tf.Module):
         return tf.where(ids == PAD_ID, "", tokens)
 
 
+def _valid_utf8(text):
+    """Bytes that are no UTF-8 become U+FFFD."""
+    return tf.strings.unicode_transcode(text, "UTF-8", "UTF-8")
+
+
 def export_saved_model(
-    translator: Translator, out_dir: str | Path, version: int | None = None
+    translator: Translator,
+    out_dir: str | Path,
+    version: int | None = None,
+    weights: WeightsKind = "float32",
 ) -> Path:
     """Saves a translator as a SavedModel: a version of its model.
 
@@ -204,6 +272,7 @@ def export_saved_model(
         translator: What to save.
         out_dir: Folder of models; the version's is `out_dir/NAME/VERSION`.
         version: At least 1. Default: one more than the last.
+        weights: How to store them. The network computes in float32 with each.
 
     Returns:
         The version's folder.
@@ -221,7 +290,7 @@ def export_saved_model(
             f"{path} exists, and a version never changes. Choose another --version, "
             "or leave it out."
         )
-    module = ServingModule(translator)
+    module = ServingModule(translator, weights)
     temporary = model_dir / f".{version}.part"
     shutil.rmtree(temporary, ignore_errors=True)
     is_new = not model_dir.exists()

@@ -104,25 +104,29 @@ class SplitText(NamedTuple):
 # Longer sentences than a model sees in training come out worse than their parts.
 MAX_SENTENCE_CHARACTERS = 200
 
-_LINE = re.compile(r"[^\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
-_MARKS = ".!?…。！？؟۔।"
-_CLOSING = r"\"'»”’)\]"
-_GAP = re.compile(rf"(?<=[{_MARKS}{_CLOSING}])\s+")
-_END = re.compile(rf"(?P<word>[\w.]*?)(?P<mark>[{_MARKS}]+)[{_CLOSING}]*$")
-_START = re.compile(r"[¿¡]|[\"'«“‘„(\[—–-]*\s?(?P<first>\w)")
-_TITLES = frozenset(
+# `graph_text` shares what follows, where it has no underscore.
+LINE_ENDS = "\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
+MARKS = ".!?…。！？؟۔।"
+CLOSING = r"\"'»”’)\]"
+OPENING = r"\"'«“‘„(\[—–-"
+_LINE = re.compile(f"[^{LINE_ENDS}]+")
+_GAP = re.compile(rf"(?<=[{MARKS}{CLOSING}])\s+")
+_END = re.compile(rf"(?P<word>[\w.]*?)(?P<mark>[{MARKS}]+)[{CLOSING}]*$")
+_START = re.compile(rf"[¿¡]|[{OPENING}]*\s?(?P<first>\w)")
+TITLES = frozenset(
     "mr mrs ms mx dr dra prof profa st sr sra srta sres gen col capt lt sgt rev hon "
     "gov sen ud uds vd vds dña mme mlle mgr hr fr frl vs ee".split()
 )
-_BEFORE_NUMBERS = frozenset("no nos núm num nº nr vol p pp pág fig cap ch art".split())
+BEFORE_NUMBERS = frozenset("no nos núm num nº nr vol p pp pág fig cap ch art".split())
 _DOTTED = re.compile(r"[^\W\d]{1,2}(\.[^\W\d]{1,2})+")
 # Where to cut a sentence that is too long: the kinds of places, the best first.
-_CUTS = (
-    re.compile(r"[.!?…؟۔।]\s|[。！？]"),
-    re.compile(r"[;:]\s|[；：—]|\s–(?=\s)"),
-    re.compile(r"[,،]\s|[、，]"),
-    re.compile(r"\s"),
+CUT_PATTERNS = (
+    r"[.!?…؟۔।]\s|[。！？]",
+    r"[;:]\s|[；：—]|\s–\s",
+    r"[,،]\s|[、，]",
+    r"\s",
 )
+_LAST_CUTS = [re.compile(f"(?s).*(?:{pattern})") for pattern in CUT_PATTERNS]
 
 
 def split_sentences(
@@ -189,9 +193,9 @@ def _is_abbreviation(word: str, after: str) -> bool:
     if len(word) == 1:
         return word != "I"  # "J. Smith", "z. B.", but "So do I. He ..."
     folded = word.casefold()
-    if _DOTTED.fullmatch(folded):
+    if _DOTTED.fullmatch(word):
         return folded not in ("a.m", "p.m")
-    return folded in _TITLES or (after[:1].isdigit() and folded in _BEFORE_NUMBERS)
+    return folded in TITLES or (after[:1].isdigit() and folded in BEFORE_NUMBERS)
 
 
 def _cut(text: str, start: int, end: int, limit: int) -> Iterator[tuple[int, int]]:
@@ -204,11 +208,10 @@ def _cut(text: str, start: int, end: int, limit: int) -> Iterator[tuple[int, int
 
 
 def _best_cut(window: str) -> int:
-    for pattern in _CUTS:
+    for pattern in _LAST_CUTS:
         # Not in the first quarter: a lone word is no help.
-        ends = [m.end() for m in pattern.finditer(window, len(window) // 4)]
-        if ends:
-            return ends[-1]
+        if last := pattern.match(window, len(window) // 4):
+            return last.end()
     return len(window)
 
 

@@ -14,14 +14,16 @@ def test_export(command, run_dir, tmp_path, monkeypatch):
         "translator.export.export_saved_model", lambda *call: saved.append(call)
     )
     out = tmp_path / "out"
-    status, output, errors = command("export", run_dir, out, "--version", 3)
+    status, output, errors = command(
+        "export", run_dir, out, "--version", 3, "--weights", "float16"
+    )
     assert (status, output) == (0, "")
     assert "serving_default" in errors
-    [(translator, path, version)] = saved
-    assert (translator.name, path, version) == (run_dir.name, out, 3)
+    [(translator, *others)] = saved
+    assert (translator.name, others) == (run_dir.name, [out, 3, "float16"])
 
 
-@pytest.mark.parametrize("switches", [[], ["--int8"]])
+@pytest.mark.parametrize("switches", [[], ["--weights", "int8"]])
 def test_export_onnx(command, run_dir, tmp_path, switches):
     """Catches: the other format; a switch that is dropped; words on standard output."""
     out = tmp_path / "out"
@@ -36,10 +38,29 @@ def test_export_onnx(command, run_dir, tmp_path, switches):
     assert status == 0 and output.count("\n") == 1
 
 
-def test_int8_is_for_onnx(command, run_dir, tmp_path):
-    """Catches: a SavedModel of full precision in place of what was asked for."""
-    status, _, errors = command("export", run_dir, tmp_path / "out", "--int8")
-    assert status == 2 and "--int8 is for ONNX" in errors
+def test_export_litert(command, run_dir, tmp_path):
+    """Catches: the other format; words on standard output."""
+    out = tmp_path / "out"
+    status, output, errors = command("export", run_dir, out, "--format", "litert")
+    assert (status, output) == (0, "")
+    assert errors.startswith(f"{out}: a LiteRT folder, 0.") and errors.endswith(" MB\n")
+    assert {path.name for path in out.iterdir()} == {"model.tflite", "tokenizer.model"}
+
+
+@pytest.mark.parametrize(
+    ("format", "option", "value"),
+    [
+        ("onnx", "--weights", "float16"),
+        ("litert", "--weights", "int8"),
+        ("onnx", "--version", "2"),
+        ("litert", "--version", "2"),
+    ],
+)
+def test_options_of_other_formats(command, run_dir, tmp_path, format, option, value):
+    """Catches: a folder of full precision in place of what was asked for."""
+    arguments = ["--format", format, option, value]
+    status, _, errors = command("export", run_dir, tmp_path / "out", *arguments)
+    assert status == 2 and errors.startswith(f"error: {option}")
     assert not (tmp_path / "out").exists()
 
 

@@ -18,9 +18,9 @@ from translator.checkpoints import (
     TOKENIZER_NAME,
     load_arrays,
     load_run_config,
+    new_folder,
 )
 from translator.config import save_config
-from translator.errors import UserError
 from translator.light.decoder import write_step
 from translator.light.encoder import write_encoder
 from translator.light.graph import Graph, Int8Graph
@@ -47,16 +47,11 @@ def export_onnx(
         UserError: `run_dir` is no run folder, or damaged; `out_dir` is not empty.
     """
     run_dir, out_dir = Path(run_dir), Path(out_dir)
-    if out_dir.exists() and (not out_dir.is_dir() or any(out_dir.iterdir())):
-        raise UserError(f"{out_dir} is not an empty folder. Choose another one.")
     parts = load_parts(run_dir)
     path = run_dir / BEST_NAME
     weights = Weights(load_arrays(path), str(path))
     model = parts.config.model
-    temporary = out_dir.with_name(f".{out_dir.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir(parents=True)
+    with new_folder(out_dir) as temporary:
         for name, write, kind in (
             (ENCODER_NAME, write_encoder, Graph),
             (STEP_NAME, write_step, Int8Graph if is_int8 else Graph),
@@ -65,11 +60,6 @@ def export_onnx(
             write(graph, weights, model, parts.tokenizer.vocabulary_size)
             (temporary / name).write_bytes(graph.model().SerializeToString())
         _copy_facts(run_dir, temporary, parts.name, is_int8)
-        if out_dir.exists():
-            out_dir.rmdir()
-        temporary.rename(out_dir)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _copy_facts(run_dir: Path, out_dir: Path, name: str, is_int8: bool) -> None:
