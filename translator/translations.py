@@ -156,12 +156,7 @@ class TextTranslator(ABC):
                 range.
         """
         _check_texts(texts)
-        for text in texts:
-            if len(text) > self.max_characters:
-                raise UserError(
-                    f"a text has {len(text):,} characters; at most "
-                    f"{self.max_characters:,} are accepted. Split it and try again."
-                )
+        self.check_lengths(texts)
         parts = [split_sentences(text) for text in texts]
         sentences = [sentence for part in parts for sentence in part.sentences]
         remaining = iter(self._translate_folded(sentences, search, num_hypotheses))
@@ -172,16 +167,25 @@ class TextTranslator(ABC):
             translations.append(Translation(text, joined, own))
         return translations
 
+    def check_lengths(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            if len(text) > self.max_characters:
+                raise UserError(
+                    f"a text has {len(text):,} characters; at most "
+                    f"{self.max_characters:,} are accepted. Split it and try again."
+                )
+
     def _translate_folded(
         self,
         sentences: Sequence[str],
         search: SearchConfig | None,
         num_hypotheses: int,
+        **options: Any,
     ) -> list[SentenceTranslation]:
         """As `translate_sentences`, but see `fold_capitals`."""
         folded = [fold_capitals(sentence) for sentence in sentences]
         found = self.translate_sentences(
-            [sentence for sentence, _ in folded], search, num_hypotheses
+            [sentence for sentence, _ in folded], search, num_hypotheses, **options
         )
         return [
             SentenceTranslation(
@@ -322,6 +326,38 @@ class SubwordTranslator(TextTranslator):
             prefixes,
             watch,
         )
+
+    def complete(
+        self,
+        text: str,
+        prefix: str,
+        search: SearchConfig | None = None,
+        num_hypotheses: int = 1,
+    ) -> Translation:
+        """Translates a text whose translation begins as it is told.
+
+        Args:
+            text: As of `translate`; only its first sentence is bound.
+            prefix: What the translation begins with; its last word may be unfinished.
+            search: As of `translate`.
+            num_hypotheses: As of `translate`.
+
+        Raises:
+            UserError: As `translate`.
+        """
+        self.check_lengths([text, prefix])
+        parts = split_sentences(text)
+        if parts.sentences and fold_capitals(parts.sentences[0])[1]:
+            prefix = prefix[:1] + prefix[1:].lower()
+        prefixes = [prefix, *[""] * (len(parts.sentences) - 1)]
+        found = self._translate_folded(
+            parts.sentences,
+            search,
+            num_hypotheses,
+            prefixes=prefixes[: len(parts.sentences)],
+        )
+        joined = parts.join([sentence.hypotheses[0].text for sentence in found])
+        return Translation(text, joined, found)
 
     def _in_threads(
         self, find: Callable[[list[int]], HypothesisArrays], places: list[list[int]]

@@ -2,12 +2,17 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from translator import inspection
+from translator.config import SearchConfig
 from translator.errors import UserError
 from translator.serving.access import require_access
 from translator.serving.errors import ErrorAnswer, explain
@@ -50,6 +55,24 @@ class TranslationRequest(_Body):
     attention: Annotated[
         bool, Field(description="Whether to list, for each target token, its weights.")
     ] = False
+    prefix: Annotated[
+        str,
+        Field(description="What the translation begins with; for a single text."),
+    ] = ""
+    tree: Annotated[
+        bool,
+        Field(
+            description="Whether to list all that the search looked at; for a "
+            "single sentence."
+        ),
+    ] = False
+    gates: Annotated[
+        bool,
+        Field(
+            description="Whether to list the gates of every GRU at every token; for "
+            "a single sentence, and a model that is no export."
+        ),
+    ] = False
     stream: Annotated[
         bool,
         Field(
@@ -57,6 +80,49 @@ class TranslationRequest(_Body):
             "SentenceEvent, as soon as it is translated; `done`, all of it; or `error`."
         ),
     ] = False
+
+
+class AlternativesRequest(_Body):
+    """A sentence, and how its translation begins."""
+
+    text: Annotated[str, Field(description="One sentence.")]
+    prefix: Annotated[
+        str, Field(description="The translation up to the word that is asked for.")
+    ] = ""
+    count: Annotated[int, Field(ge=1, le=20, description="Words to list.")] = 5
+    model: Annotated[str, Field(description="Its name. Default: by languages.")] = ""
+    source: Annotated[str, Field(description="Code of the language it is in.")] = ""
+    target: Annotated[str, Field(description="Code of the language wanted.")] = ""
+
+
+class AlternativeAnswer(BaseModel):
+    """A word that could come next, and what follows then."""
+
+    word: str
+    log_prob: Annotated[float, Field(description="Of its first subword; natural.")]
+    text: Annotated[str, Field(description="The whole translation with it.")]
+    score: float
+
+
+class NodeAnswer(BaseModel):
+    """A beginning that the search looked at: its parent's, and a token."""
+
+    token: str
+    parent: Annotated[int | None, Field(description="Its place in the list.")]
+    position: int
+    log_prob: Annotated[float, Field(description="Of all its tokens; natural.")]
+    score: float
+    fate: Annotated[str, Field(description="kept, complete or dropped.")]
+    rank: Annotated[int | None, Field(description="Among the complete ones.")]
+
+
+class GatesAnswer(BaseModel):
+    """What a GRU did: a list of units for each token that it read."""
+
+    name: str
+    tokens: list[str]
+    update_gate: list[list[float]]
+    reset_gate: list[list[float]]
 
 
 class HypothesisAnswer(BaseModel):
@@ -69,6 +135,7 @@ class HypothesisAnswer(BaseModel):
         bool, Field(description="False if it was cut off at the longest length.")
     ]
     tokens: list[str] | None = None
+    token_log_probs: list[float] | None = None
     attention: list[list[float]] | None = None
 
 
@@ -78,6 +145,8 @@ class SentenceAnswer(BaseModel):
     source: str
     tokens: list[str] | None = None
     hypotheses: list[HypothesisAnswer]
+    tree: list[NodeAnswer] | None = None
+    gates: list[GatesAnswer] | None = None
 
 
 class SentenceEvent(SentenceAnswer):
@@ -124,6 +193,12 @@ async def translate(body: TranslationRequest, request: Request) -> Any:
     model = _find(service, body)
     search = service.search_of(model, body.search.model_dump(exclude_none=True))
     texts = [body.text] if isinstance(body.text, str) else body.text
+    looks_inside = bool(body.prefix) or body.tree or body.gates
+    if looks_inside and (body.stream or len(texts) != 1):
+        raise UserError(
+            "prefix, tree and gates are for a single text, and for no stream. "
+            f"Received: {len(texts)} texts, stream {json.dumps(body.stream)}."
+        )
     if body.stream:
         parts = service.stream(model, texts, search, body.num_hypotheses)
         # What is refused is refused as without a stream: before it begins.
@@ -133,8 +208,112 @@ async def translate(body: TranslationRequest, request: Request) -> Any:
             media_type="text/event-stream",
             headers={"Cache-Control": "no-cache"},
         )
-    found = await service.translate(model, texts, search, body.num_hypotheses)
-    return _answer(found, model, body)
+    if body.prefix:
+        found = [await _complete(service, model, texts, search, body)]
+    else:
+        found = await service.translate(model, texts, search, body.num_hypotheses)
+    answer = _answer(found, model, body)
+    if body.tree or body.gates:
+        await _look_inside(service, model, search, found[0], answer, body)
+    return answer
+
+
+@router.post("/alternatives", dependencies=[Depends(require_access)])
+async def list_alternatives(
+    body: AlternativesRequest, request: Request
+) -> list[AlternativeAnswer]:
+    """Lists the likeliest words behind the beginning of a translation."""
+    service: Service = request.app.state.service
+    model = _find(service, body)
+    _check_can_be_inspected(model)
+    text, prefix = service.check_texts([body.text, body.prefix])
+    found = await service.look_inside(
+        partial(inspection.alternatives, model.translator, text, prefix, body.count)
+    )
+    return [
+        AlternativeAnswer(
+            word=own.word,
+            log_prob=own.log_prob,
+            text=own.hypothesis.text,
+            score=own.hypothesis.score,
+        )
+        for own in found
+    ]
+
+
+async def _complete(
+    service: Service,
+    model: Model,
+    texts: list[str],
+    search: SearchConfig,
+    body: TranslationRequest,
+) -> Translation:
+    """Translates a text behind a given beginning."""
+    _check_can_be_inspected(model)
+    text, prefix = service.check_texts([*texts, body.prefix])
+    service.check_num_hypotheses(model, body.num_hypotheses, search)
+    complete = model.translator.complete
+    return await service.look_inside(
+        partial(complete, text, prefix, search, body.num_hypotheses)
+    )
+
+
+async def _look_inside(
+    service: Service,
+    model: Model,
+    search: SearchConfig,
+    translation: Translation,
+    answer: TranslationAnswer,
+    body: TranslationRequest,
+) -> None:
+    """Adds the tree and the gates of a single sentence to its answer."""
+    if len(translation.sentences) != 1:
+        raise UserError(
+            "tree and gates are for a single sentence. Received: "
+            f"{len(translation.sentences)}."
+        )
+    [sentence], [sentence_answer] = (
+        translation.sentences,
+        answer.translations[0].sentences,
+    )
+    text, translator = sentence.source_text, model.translator
+    if body.tree:
+        _check_can_be_inspected(model)
+        nodes = await service.look_inside(
+            partial(inspection.search_tree, translator, text, search)
+        )
+        sentence_answer.tree = [NodeAnswer(**asdict(node)) for node in nodes]
+    if body.gates:
+        if not translator.has_gates:
+            raise UserError(
+                f"{model.name} does not give its gates away, as it is an export. Serve "
+                "the run folder."
+            )
+        tokens = sentence.hypotheses[0].tokens
+        traces = await service.look_inside(
+            partial(inspection.read_gates, translator, text, tokens)
+        )
+        sentence_answer.gates = [
+            GatesAnswer(
+                name=trace.name,
+                tokens=trace.tokens,
+                update_gate=_rounded(trace.update_gate),
+                reset_gate=_rounded(trace.reset_gate),
+            )
+            for trace in traces
+        ]
+
+
+def _check_can_be_inspected(model: Model) -> None:
+    if not model.translator.can_be_inspected:
+        raise UserError(
+            f"the search of {model.name} is fixed inside its SavedModel: there is no "
+            "prefix, tree or alternative. Serve the run folder, or an ONNX export."
+        )
+
+
+def _rounded(values: np.ndarray) -> list[list[float]]:
+    return [[round(value, 6) for value in row] for row in values.tolist()]
 
 
 async def _events(
@@ -205,7 +384,7 @@ async def models(request: Request) -> list[dict[str, Any]]:
     ]
 
 
-def _find(service: Service, body: TranslationRequest) -> Model:
+def _find(service: Service, body: TranslationRequest | AlternativesRequest) -> Model:
     """By name, else by the languages that are given, else the first."""
     if body.model:
         model = service.find(body.model)
@@ -254,15 +433,17 @@ def _sentence(
 def _hypothesis(hypothesis: Hypothesis, body: TranslationRequest) -> HypothesisAnswer:
     attention = None
     if body.attention:
-        attention = [
-            [round(float(weight), 6) for weight in row]
-            for row in hypothesis.attention_weights
-        ]
+        attention = _rounded(hypothesis.attention_weights)
+    log_probs = hypothesis.token_log_probs
+    with_tokens = body.tokens or body.attention
     return HypothesisAnswer(
         text=hypothesis.text,
         score=hypothesis.score,
         log_prob=hypothesis.log_prob,
         is_finished=hypothesis.is_finished,
-        tokens=hypothesis.tokens if body.tokens or body.attention else None,
+        tokens=hypothesis.tokens if with_tokens else None,
+        token_log_probs=log_probs.tolist()
+        if with_tokens and log_probs is not None
+        else None,
         attention=attention,
     )

@@ -1,10 +1,11 @@
 """The models of a server: which there are, what they are asked, and how much of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from translator.config import SearchConfig, parse_config
 from translator.errors import UserError
@@ -19,6 +20,9 @@ _WARM_UP = ("Hello.", "Where is it? I do not know.")
 # on: each group is twice the one before.
 _FIRST_GROUP = 2
 _LARGEST_GROUP = 32
+# Looks inside a translation that wait, or are under way.
+_MOST_LOOKING = 16
+T = TypeVar("T")
 
 
 class NotFoundError(UserError):
@@ -117,6 +121,8 @@ class Service:
         self.limits = limits
         self._models: dict[str, Model] = {}
         self.is_ready = False
+        self._looking = ThreadPoolExecutor(1, "look-inside")
+        self._num_looking = 0
         for translator in translators:
             self.put(translator)
 
@@ -143,6 +149,7 @@ class Service:
     def close(self) -> None:
         """Answers what is waiting and takes nothing more."""
         self.is_ready = False
+        self._looking.shutdown(cancel_futures=True)
         for model in self.models:
             model.gatherer.close()
 
@@ -245,8 +252,35 @@ class Service:
         """
         texts = self.check_texts(texts)
         search = search or model.translator.search
-        self._check_num_hypotheses(model, num_hypotheses, search)
+        self.check_num_hypotheses(model, num_hypotheses, search)
         return await _ask(model, texts, search, num_hypotheses, self._deadline())
+
+    async def look_inside(self, look: Callable[[], T]) -> T:
+        """Runs what does without batches, such as a search with a given beginning: for
+        all clients on one thread, one after the other.
+
+        Raises:
+            BusyError: Too many wait, or the server is about to stop.
+            TooLateError: It took too long.
+        """
+        if self._num_looking >= _MOST_LOOKING:
+            raise BusyError
+        try:
+            future = self._looking.submit(look)
+        except RuntimeError:  # `close` was called
+            raise BusyError from None
+        self._num_looking += 1
+        loop = asyncio.get_running_loop()
+
+        def leave(_: Any) -> None:
+            self._num_looking -= 1
+
+        future.add_done_callback(lambda own: loop.call_soon_threadsafe(leave, own))
+        try:
+            async with asyncio.timeout_at(self._deadline()):
+                return await asyncio.wrap_future(future)
+        except TimeoutError:
+            raise TooLateError from None
 
     async def stream(
         self,
@@ -266,7 +300,7 @@ class Service:
         """
         texts = self.check_texts(texts)
         search = search or model.translator.search
-        self._check_num_hypotheses(model, num_hypotheses, search)
+        self.check_num_hypotheses(model, num_hypotheses, search)
         deadline = self._deadline()
         places = [place for i, text in enumerate(texts) for place in _places(i, text)]
         start, size = 0, _FIRST_GROUP
@@ -281,9 +315,10 @@ class Service:
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self.limits.seconds
 
-    def _check_num_hypotheses(
+    def check_num_hypotheses(
         self, model: Model, num_hypotheses: int, search: SearchConfig
     ) -> None:
+        """Raises a UserError if that many can't be asked for."""
         if num_hypotheses > self.limits.hypotheses:
             raise UserError(
                 f"at most {self.limits.hypotheses} translations of a sentence can be "
