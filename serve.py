@@ -13,20 +13,28 @@ import typer
 from translator.errors import UserError
 from translator.startup import no_collections
 
-DEFAULT_MODEL = Path(__file__).parent / "data" / "models" / "en-es"
+DEFAULT_FOLDER = Path(__file__).parent / "data" / "models"
 DEFAULT_PORT = 7860
 NUM_PORTS = 100  # how many to try when none was asked for
 
 
 def main(
-    models: Annotated[
-        list[Path],
+    model: Annotated[
+        list[Path] | None,
         typer.Argument(
             help="Run folders of `translator train`, or what `translator export` made "
-            "of them. The page shows the first, the API has all.",
-            show_default="data/models/en-es",
+            "of them. The page begins with the first.",
+            show_default="all in --models",
         ),
-    ] = (DEFAULT_MODEL,),
+    ] = None,
+    models: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder whose folders are models, to serve them all; may be given "
+            "several times.",
+            show_default="data/models, where no MODEL is given",
+        ),
+    ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; 0.0.0.0 lets others in.")
     ] = "127.0.0.1",
@@ -78,7 +86,8 @@ def main(
     Serving can use it as it is.
     """
     try:
-        serve(models, host, port, api_key or [], origin or [], rate_limit, reload)
+        paths = find_models(model or [], models or [])
+        serve(paths, host, port, api_key or [], origin or [], rate_limit, reload)
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
@@ -94,12 +103,6 @@ def serve(
     reload: bool,
 ) -> None:
     """Loads each model, serves all, and returns on Ctrl-C or SIGTERM."""
-    for model in models:
-        if not model.is_dir():
-            raise UserError(
-                f"there is no model in {model}. Give the folder of a trained model, or "
-                "make one with `translator train`."
-            )
     from translator.web.doors import own_upload_folder
 
     with listen(host, port) as listener, own_upload_folder():
@@ -132,6 +135,26 @@ def serve(
             if reloader:
                 reloader.close()
             service.close()
+
+
+def find_models(models: Sequence[Path], folders: Sequence[Path]) -> list[Path]:
+    """Returns the models, and those in the folders; by default those that ship.
+
+    Raises:
+        UserError: One of them is not there.
+    """
+    from translator import loading
+
+    if not models and not folders:
+        folders = [DEFAULT_FOLDER]
+    for model in models:
+        if not model.is_dir():
+            raise UserError(
+                f"there is no model in {model}. Give the folder of a trained model, or "
+                "make one with `translator train`."
+            )
+    found = [path for folder in folders for path in loading.find_models(folder)]
+    return [*models, *found]
 
 
 def load_translator(path: Path) -> Any:

@@ -91,6 +91,26 @@ def _load(path: Path, ensemble: Sequence[str | Path]) -> TextTranslator:
     return Translator.load(path)
 
 
+def find_models(folder: Path) -> list[Path]:
+    """Returns the folders in a folder that look like models, by name.
+
+    Raises:
+        UserError: There is none.
+    """
+    found = [path for path in sorted(folder.glob("*")) if _is_model(path)]
+    if not found:
+        raise UserError(
+            f"there is no model in the folders of {folder}. Give the folder that holds "
+            "trained models, or make one with `translator train`."
+        )
+    return found
+
+
+def _is_model(path: Path) -> bool:
+    has_config = (path / CONFIG_NAME).exists()
+    return has_config or _is_saved_model(path) or bool(saved_versions(path))
+
+
 def is_onnx_folder(path: Path) -> bool:
     """Whether `translator export --format onnx` wrote the folder."""
     return (path / "encoder.onnx").exists()

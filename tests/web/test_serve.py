@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -53,6 +54,30 @@ def test_a_folder_without_a_model_is_one_line(tmp_path):
     assert result.returncode == 2
     assert result.stderr.startswith(f"error: {tmp_path} is not a run folder")
     assert result.stderr.count("\n") == 1
+
+
+def test_a_folder_of_no_models_is_one_line(tmp_path):
+    """Mistake: a server without a model."""
+    result = run_serve("--models", tmp_path)
+    assert result.returncode == 2
+    [line] = result.stderr.splitlines()
+    assert line.startswith(f"error: there is no model in the folders of {tmp_path}.")
+
+
+def test_every_model_of_a_folder_is_found(run_dir, tmp_path):
+    """Mistake: a folder that is none taken for a model; a model that is left out."""
+    from serve import find_models
+
+    for name in ("b", "a"):
+        shutil.copytree(run_dir, tmp_path / name)
+    (tmp_path / "export" / "3").mkdir(parents=True)
+    (tmp_path / "export" / "3" / "saved_model.pb").touch()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "file.txt").touch()
+    found = find_models([run_dir], [tmp_path])
+    assert found == [run_dir, tmp_path / "a", tmp_path / "b", tmp_path / "export"]
+    shipped = find_models([], [])
+    assert [path.name for path in shipped][0] == "en-es"
 
 
 def test_a_port_in_use_is_one_line(tmp_path, busy_port):
