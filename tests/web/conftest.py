@@ -9,15 +9,17 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def server(request):
-    """Address of the page, in a process of its own: over the fake translator, or, as
+def server(request, tmp_path_factory):
+    """Address of the page, in a process of its own: over two fake translators, or, as
     the parameter `shipped`, over the model that ships."""
     if getattr(request, "param", "fake") == "shipped":
         process = subprocess.Popen(
             [sys.executable, "serve.py"], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
     else:
-        process = start_server()
+        back = tmp_path_factory.mktemp("models") / "back"
+        back.mkdir()
+        process = start_server(back)
     line = process.stdout.readline()
     yield line.split(" at ")[1].split()[0]
     process.terminate()

@@ -129,6 +129,19 @@ def test_a_link_opens_with_its_text(page, server):
     expect_translation(page, "dooG yad >b<")
 
 
+def test_the_languages_can_be_swapped(page):
+    """Mistake: the text left where it was, or translated by the model before."""
+    translate(page, "Good day")
+    expect_translation(page, "dooG yad")
+    page.locator("#swap").click()
+    page.get_by_label("Spanish", exact=True).wait_for()
+    expect_translation(page, "Good day")
+    assert page.locator("#source textarea").input_value() == "dooG yad"
+    assert page.locator("#target-name").inner_text() == "English"
+    assert page.locator("#target .translation").get_attribute("lang") == "en"
+    page.get_by_text("Nunca he visto un jardín tan bonito.").wait_for()  # an example
+
+
 def test_copy_and_clear(page):
     """Mistake: the markup copied, or the sentence beside it left there."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
