@@ -28,7 +28,7 @@ NETWORKS = {
     "classic": {"wiring": "classic", "attention": "additive"},
     "normalised": {"layer_normalization": True, "recurrent_dropout": 0.1},
     "reset_before": {"reset_after": False, "attention": "general"},
-    "two_passes": {"word_dropout": 0.1},
+    "two_passes": {},
 }
 TRAINING = {"two_passes": {"r_drop": 3.0}}
 IDS = tf.TensorSpec([None, None], tf.int32)

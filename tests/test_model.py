@@ -33,7 +33,6 @@ VARIANTS = {
     "normalised": {"layer_normalization": True},
     "no_dropout": {"dropout": 0.0},
     "recurrent_dropout": {"recurrent_dropout": 0.3},
-    "word_dropout": {"word_dropout": 0.3},
 }
 all_variants = pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
 
@@ -199,25 +198,3 @@ def test_a_source_without_its_mask_is_refused():
     """Catches: a mask of another batch that broadcasts in silence."""
     with pytest.raises(ValueError):
         make_model().encode(SOURCE_IDS, SOURCE_IDS[:, :1] != 0)
-
-
-def test_word_dropout_makes_embeddings_zero_on_both_sides_in_training(monkeypatch):
-    """Catches: one side alone, single numbers dropped, dropout at inference."""
-    model = make_model(word_dropout=0.5, dropout=0.0)
-    seen = []
-    for layer in (model.encoder, model.decoder):
-        call = layer.call
-        monkeypatch.setattr(
-            layer,
-            "call",
-            lambda x, *args, call=call, **kwargs: (
-                seen.append(np.all(x == 0, axis=-1)) or call(x, *args, **kwargs)
-            ),
-        )
-    ids = np.random.default_rng(1).integers(4, V, (4, 40))
-    model(ids, ids != 0, ids, training=True)
-    for is_zero in seen:
-        assert 0.3 < is_zero.mean() < 0.7
-    seen.clear()
-    model(ids, ids != 0, ids)
-    assert len(seen) == 2 and not np.any(seen)

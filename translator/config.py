@@ -131,13 +131,6 @@ class ModelConfig(_Options):
     dropout: float = Field(
         0.15, ge=0, lt=1, description="Fraction dropped between layers."
     )
-    word_dropout: float = Field(
-        0.0,
-        ge=0,
-        lt=1,
-        description="Fraction of the tokens, on both sides, whose whole embedding is "
-        "dropped (Gal and Ghahramani 2016).",
-    )
     recurrent_dropout: float = Field(
         0.0,
         ge=0,

@@ -16,7 +16,6 @@ from translator.layers.attention import (
     MultiHeadAttention,
 )
 from translator.layers.decoder import ClassicDecoder, ParallelDecoder
-from translator.layers.dropout import Dropout
 from translator.layers.encoder import BidirectionalEncoder, Bridge
 from translator.search import StepResult
 
@@ -90,8 +89,6 @@ class Seq2Seq(keras.Model):
         vocabulary_size: V, shared by both languages.
         embedding_dim: E, also the width of the decoder's features.
         tie_embeddings: One matrix for source, target and output, or one for each.
-        word_dropout: Fraction of the tokens, on both sides, whose whole embedding is
-            dropped, in training (Gal and Ghahramani 2016, section 4.2).
 
     Call arguments:
         source_ids: int32, shape `(batch_size, source_length)`; with EOS.
@@ -111,16 +108,12 @@ class Seq2Seq(keras.Model):
         vocabulary_size,
         embedding_dim,
         tie_embeddings=True,
-        word_dropout=0.0,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.encoder = encoder
         self.bridge = bridge
         self.decoder = decoder
-        self.word_dropout = Dropout(
-            word_dropout, noise_shape=(None, None, 1), name="word_dropout"
-        )
         sizes = {"vocabulary_size": vocabulary_size, "embedding_dim": embedding_dim}
         self.target_embedding = TokenEmbedding(
             **sizes, is_output=tie_embeddings, name="target_embedding"
@@ -157,19 +150,15 @@ class Seq2Seq(keras.Model):
             The decoder's `AttentionMemory` and its state before the first token.
         """
         tf.debugging.assert_shapes([(source_ids, "BS"), (source_mask, "BS")])
-        embedded = self._embed(self.source_embedding, source_ids, training)  # (B, S, E)
+        embedded = self.source_embedding(source_ids)  # (B, S, E)
         encoder_output = self.encoder(embedded, source_mask, training=training)
         memory = self.decoder.memory(encoder_output.outputs, source_mask)
         return memory, self.decoder.initial_state(self.bridge(encoder_output.state))
 
     def call(self, source_ids, source_mask, target_input_ids, training=False):
         memory, state = self.encode(source_ids, source_mask, training)
-        embedded = self._embed(self.target_embedding, target_input_ids, training)
+        embedded = self.target_embedding(target_input_ids)  # (B, T, E)
         return self.decoder(embedded, state, memory, training=training)
-
-    def _embed(self, embedding, ids, training):
-        """Returns a vector a token, `(B, S, E)`; in training, zero for some."""
-        return self.word_dropout(embedding(ids), training=training)
 
     @property
     def output_weights(self):
@@ -224,7 +213,6 @@ def build_model(config: ModelConfig, vocabulary_size: int) -> Seq2Seq:
         vocabulary_size,
         config.embedding_dim,
         config.tie_embeddings,
-        config.word_dropout,
         name="seq2seq",
     )
     model.build()

@@ -24,15 +24,6 @@ def test_masks_are_those_of_keras():
     assert not Dropout(0.0).variables
 
 
-def test_a_noise_shape_drops_whole_vectors():
-    """Catches: a mask of single numbers, one mask for the whole batch."""
-    layer = Dropout(0.5, noise_shape=(None, None, 1), seed=1)
-    dropped = layer(tf.ones([4, 9, 5]), training=True).numpy()
-    assert set(np.ravel(dropped.sum(axis=-1))) == {0.0, 10.0}
-    assert len(np.unique(dropped[..., 0], axis=0)) > 1
-    assert len(np.unique(dropped[..., 0], axis=1)) > 1
-
-
 CODE = """
 import tensorflow as tf
 
