@@ -18,7 +18,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
-from translator.augmentation import augment
+from translator.augmentation import augment, put_placeholders
 from translator.corpus.pairs import Pair
 from translator.tokenizer import BOS_ID, PAD_ID, Tokenizer, pad_ids
 
@@ -77,6 +77,7 @@ class BatchPlan:
         seed: Of the order and the sampled segmentations.
         subword_sampling: Share of sentences cut into a sampled segmentation.
         augmentation: Share of pairs altered in each epoch, see `augment`.
+        placeholders: Share of pairs where they stand, see `put_placeholders`.
         pool_size: Most pairs in a pool; two pools are in memory at a time.
     """
 
@@ -88,6 +89,7 @@ class BatchPlan:
         seed: int,
         subword_sampling: float = 0.0,
         augmentation: float = 0.0,
+        placeholders: float = 0.0,
         pool_size: int = POOL_SIZE,
     ):
         self.pairs = pairs
@@ -96,6 +98,7 @@ class BatchPlan:
         self.seed = seed
         self.subword_sampling = subword_sampling
         self.augmentation = augmentation
+        self.placeholders = placeholders
         self.pool_size = pool_size
         self.num_pools = math.ceil(len(pairs) / pool_size)
         self._worker = ThreadPoolExecutor(max_workers=1)
@@ -134,9 +137,12 @@ class BatchPlan:
         """Reads a pool's pairs and returns them as shuffled batches of id lists."""
         rng = np.random.default_rng([self.seed, epoch, pool_index])
         pairs = self.pairs.take(self._pool_indices(epoch, pool_index))
-        if self.augmentation:
-            seed = rng.bytes(16)
-            pairs = augment(pairs, self.augmentation, random.Random(seed))
+        for alter, share in (
+            (put_placeholders, self.placeholders),
+            (augment, self.augmentation),
+        ):
+            if share:
+                pairs = alter(pairs, share, random.Random(rng.bytes(16)))
         sides = [
             self.tokenizer.sample_batch(texts, self.subword_sampling, rng)
             if self.subword_sampling

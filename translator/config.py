@@ -86,7 +86,16 @@ class DataConfig(_Options):
         ge=0,
         le=1,
         description="Share of training pairs altered in each epoch as people type: "
-        "small letters, no final mark, a typo, a name, number, emoji or URL to copy.",
+        "small letters, no final mark, a typo.",
+    )
+    placeholders: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Teach the model to copy what cannot be translated: URLs, emoji, "
+        "unknown names. Of the training pairs with a name or a number alike on both "
+        "sides, the share where a placeholder stands for it in each epoch; a tenth of "
+        "it of the others get one at an end. With 0 a model has no placeholders.",
     )
 
 

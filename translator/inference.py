@@ -3,7 +3,7 @@
 Shapes: B batch, S source length, N rows of a step, V vocabulary size.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -108,6 +108,7 @@ class Translator(SubwordTranslator):
         config: Options of its run.
         name: What to call it.
         card: Its model card, Markdown.
+        translated_names: See `SubwordTranslator`.
 
     Example:
         >>> translator = Translator.load("data/models/en-es")    # doctest: +SKIP
@@ -121,8 +122,9 @@ class Translator(SubwordTranslator):
         config: Config,
         name: str = "",
         card: str = "",
+        translated_names: Collection[str] = (),
     ):
-        super().__init__(tokenizer, config, name, card)
+        super().__init__(tokenizer, config, name, card, translated_names)
         self.model = model
         self.has_gates = isinstance(model, Seq2Seq)
         self._searches: dict[SearchConfig, Callable[[tf.Tensor], Hypotheses]] = {}

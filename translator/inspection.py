@@ -12,7 +12,7 @@ import numpy as np
 
 from translator.array_search import Choice, beam_search
 from translator.config import SearchConfig
-from translator.text import fold_capitals
+from translator.placeholders import PLACEHOLDERS
 from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, pad_ids
 from translator.translations import Hypothesis, SubwordTranslator
 
@@ -94,13 +94,14 @@ def search_tree(
 
     Args:
         translator: With its own search in steps.
-        sentence: One sentence; of a blank one there is no tree.
+        sentence: One sentence; of a blank one, or one that is only copied, there is no
+            tree.
         search: How to search; default, the run's own options.
     """
     search = search or translator.search
-    sentence, _ = fold_capitals(sentence)
-    [ids] = translator.tokenizer.encode_batch([sentence])
-    if ids == [EOS_ID]:
+    prepared = translator.prepare(sentence)
+    [ids] = translator.tokenizer.encode_batch([prepared.text])
+    if ids == [EOS_ID] or prepared.is_copy:
         return []
     nodes: list[BeamNode] = []
     rows: list[int | None] = [None]  # the node of each row of the step
@@ -147,13 +148,12 @@ def alternatives(
         search: How to search on behind each word; default, the run's own options.
     """
     search = search or translator.search
-    sentence, is_upper = fold_capitals(sentence)
-    if is_upper:
-        prefix = prefix[:1] + prefix[1:].lower()
+    prepared = translator.prepare(sentence)
+    prefix = prepared.unfinish(prefix)
     tokenizer = translator.tokenizer
-    source, beginning = tokenizer.encode_batch([sentence, prefix])
+    source, beginning = tokenizer.encode_batch([prepared.text, prefix])
     beginning.pop()  # EOS
-    if source == [EOS_ID]:
+    if source == [EOS_ID] or prepared.is_copy:
         return []
     at_word_start = not prefix or prefix[-1].isspace()
     candidates = [
@@ -170,11 +170,9 @@ def alternatives(
         arrays = translator.search_behind(sources, search, prefixes)
         for row in range(len(prefixes)):
             hypothesis = translator.hypothesis(arrays, row, 0, len(source))
-            word = _word_at(translator, hypothesis, len(beginning))
+            word = prepared.finish(_word_at(translator, hypothesis, len(beginning)))
             log_prob = float(hypothesis.token_log_probs[len(beginning)])
-            if is_upper:
-                word, text = word.upper(), hypothesis.text.upper()
-                hypothesis = replace(hypothesis, text=text)
+            hypothesis = replace(hypothesis, text=prepared.finish(hypothesis.text))
             if word:
                 found.setdefault(word, Alternative(word, log_prob, hypothesis))
         if len(found) >= count:
@@ -197,8 +195,9 @@ def read_gates(
         at each step the token before the one that they help to write.
     """
     model, tokenizer = translator.model, translator.tokenizer
-    sentence, _ = fold_capitals(sentence)
-    [ids] = tokenizer.encode_batch([sentence])
+    is_protected = not set(PLACEHOLDERS).isdisjoint(target_tokens)
+    prepared = translator.prepare(sentence, is_protected)
+    [ids] = tokenizer.encode_batch([prepared.text])
     source_ids = np.array([ids], np.int32)
     mask = np.ones_like(source_ids, bool)
     tokens = tokenizer.tokens(ids)
@@ -263,7 +262,8 @@ def _next_ids(
 
 
 def _continues_word(token: str) -> bool:
-    return token[:1].isalnum() or token.startswith("<0x")  # a byte of a letter
+    # A letter, one that is copied, or a byte of one.
+    return token[:1].isalnum() or token in PLACEHOLDERS or token.startswith("<0x")
 
 
 def _word_at(

@@ -18,6 +18,7 @@ import numpy as np
 import sentencepiece
 
 from translator.errors import UserError
+from translator.placeholders import PLACEHOLDERS
 from translator.text import normalize_text
 
 _logger = logging.getLogger(__name__)
@@ -35,7 +36,9 @@ MAX_TRAINING_CHARACTERS = 12_000_000
 MAX_CACHED_WORDS = 50_000
 
 _WORD_START = "\u2581"  # SentencePiece's mark
-_SPECIAL_LABELS = {"<s>": "(start)", "</s>": "(end)", _WORD_START: "(space)"}
+_SPECIAL_LABELS = {"<s>": "(start)", "</s>": "(end)", _WORD_START: "(space)"} | {
+    character: f"(copy {number})" for number, character in enumerate(PLACEHOLDERS, 1)
+}
 _LONGEST_LABEL = 24  # characters; a longer one would leave no room for a picture
 
 
@@ -56,6 +59,10 @@ class Tokenizer:
     Raises:
         UserError: The bytes are no such model, or its special ids are not ours.
 
+    Attributes:
+        placeholders: The characters of `PLACEHOLDERS` that are subwords, each by
+            itself; none if it was not trained with them.
+
     Example:
         >>> stems = ["walk", "talk", "jump", "want", "look", "turn", "work"]
         >>> texts = [f"{a}ing, {b}ed {n}" for a in stems for b in stems for n in "12"]
@@ -71,6 +78,11 @@ class Tokenizer:
         self.checksum = hashlib.sha256(model).hexdigest()
         self._processor = _load_processor(model)
         self.vocabulary_size: int = self._processor.get_piece_size()
+        self.placeholders = "".join(
+            character
+            for character in PLACEHOLDERS
+            if self._processor.piece_to_id(character) != UNK_ID
+        )
         self._log_probs = [
             self._processor.get_score(piece) for piece in range(self.vocabulary_size)
         ]
@@ -79,7 +91,11 @@ class Tokenizer:
 
     @classmethod
     def train(
-        cls, texts: Iterable[str], vocabulary_size: int = 5_000, seed: int = 1
+        cls,
+        texts: Iterable[str],
+        vocabulary_size: int = 5_000,
+        seed: int = 1,
+        placeholders: str = "",
     ) -> Self:
         """Finds the vocabulary that describes the texts best.
 
@@ -92,6 +108,8 @@ class Tokenizer:
                 result.
             seed: Chooses the lines if there are more than `MAX_TRAINING_LINES`, or
                 more than `MAX_TRAINING_CHARACTERS` in them.
+            placeholders: Characters that are a subword each, whatever the texts have:
+                `PLACEHOLDERS`, or none.
 
         Raises:
             UserError: There is no text, or the vocabulary is smaller than its alphabet.
@@ -110,6 +128,7 @@ class Tokenizer:
                 character_coverage=0.9998,
                 byte_fallback=True,
                 split_digits=True,
+                user_defined_symbols=list(placeholders),
                 normalization_rule_name="identity",
                 pad_id=PAD_ID,
                 unk_id=UNK_ID,
@@ -240,6 +259,10 @@ class Tokenizer:
         """
         return normalize_text(self._processor.decode(list(_words_of(ids))))
 
+    def is_cut(self, word: str) -> bool:
+        """Whether it takes three subwords or more to write a word: a rare one."""
+        return len(self.encode(word)) > 3  # with EOS
+
     def tokens(self, ids: Iterable[int]) -> list[str]:
         """Returns the subword of each id. A leading `▁` stands for a space."""
         return [self._processor.id_to_piece(int(token_id)) for token_id in ids]
@@ -261,7 +284,7 @@ def token_labels(tokens: Sequence[str]) -> list[str]:
     """Turns subwords into what a reader expects to see on an axis.
 
     Those that begin a word lose their mark, those that continue one get a hyphen; very
-    long ones are cut.
+    long ones are cut. Placeholders are numbered.
 
     Example:
         >>> token_labels(["▁trans", "lator", ".", "</s>"])

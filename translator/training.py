@@ -45,6 +45,7 @@ from translator.errors import UserError
 from translator.inference import Translator
 from translator.losses import LossSum, masked_cross_entropy
 from translator.model import Seq2Seq, build_model
+from translator.placeholders import PLACEHOLDERS, find_translated_names
 from translator.precision import loss_scale, set_precision, with_loss_scale
 from translator.reporting import ProgressBar, RunLog
 from translator.schedules import learning_rate
@@ -408,6 +409,7 @@ class Trainer:
             self.config.seed,
             config.data.subword_sampling,
             config.data.augmentation,
+            config.data.placeholders,
         )
         self.validator = Validator(
             Translator(model, tokenizer, config),
@@ -663,6 +665,7 @@ def train(
         vocabulary_size=tokenizer.vocabulary_size,
         corpus_info=corpus.info,
         command=command,
+        translated_names=_find_translated_names(config, corpus, tokenizer),
     )
     trainer.run()
     write_card(run_dir)
@@ -730,4 +733,14 @@ def _train_tokenizer(
             (text for pair in corpus.train for text in pair),
             config.data.vocabulary_size,
             config.training.seed,
+            PLACEHOLDERS if config.data.placeholders else "",
         )
+
+
+def _find_translated_names(
+    config: Config, corpus: PreparedCorpus, tokenizer: Tokenizer
+) -> str:
+    """Returns them in one line; of a model that copies nothing, none."""
+    if not config.data.placeholders:
+        return ""
+    return " ".join(find_translated_names(corpus.train, tokenizer.is_cut))

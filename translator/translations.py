@@ -6,7 +6,7 @@ Shapes: B batch, S source length, T target length, K hypotheses of a sentence.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +18,15 @@ from translator.array_search import Choice, HypothesisArrays, Step, beam_search
 from translator.checkpoints import CARD_NAME, TOKENIZER_NAME, load_run_config
 from translator.config import Config, SearchConfig
 from translator.errors import UserError
+from translator.placeholders import is_intact, protect, protect_copies, restore
 from translator.startup import count_cores
-from translator.text import fold_capitals, split_sentences
+from translator.text import fold_capitals, normalize_text, split_sentences
 from translator.tokenizer import PAD_ID, Tokenizer, pad_ids
 
 # Longest text `translate` takes, in characters: about four pages.
 MAX_CHARACTERS = 10_000
+# Languages that write all their nouns with a capital.
+_NOUNS_LIKE_NAMES = ("de", "lb")
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,38 @@ class Translation:
         return float(np.mean(scores)) if scores else 0.0
 
 
+class PreparedSentence(NamedTuple):
+    """A sentence as the network gets it.
+
+    Fields:
+        text: In the letters that models know, with placeholders.
+        is_upper: Whether it was all capitals.
+        originals: What the placeholders stand for.
+    """
+
+    text: str
+    is_upper: bool = False
+    originals: tuple[str, ...] = ()
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether there is nothing in it to translate."""
+        return bool(self.originals) and not any(map(str.isalnum, self.text))
+
+    def finish(self, translation: str) -> str:
+        """Returns what the user gets for what the network wrote."""
+        if self.is_upper:
+            translation = translation.upper()
+        return restore(translation, self.originals)
+
+    def unfinish(self, beginning: str) -> str:
+        """Returns what the network writes for the beginning of a translation."""
+        beginning = protect_copies(beginning, self.originals)
+        if self.is_upper:
+            beginning = beginning[:1] + beginning[1:].lower()
+        return beginning
+
+
 class TextTranslator(ABC):
     """Translates whole texts by means of a translator of sentences.
 
@@ -144,7 +179,8 @@ class TextTranslator(ABC):
         Each text is split into sentences, which are translated together and put back
         with the white space that was between them. Blank text stays as it is. A
         sentence in capitals is translated in small letters, and the translation
-        capitalised.
+        capitalised. What cannot be translated is copied, if the model has learned to:
+        see `prepare`.
 
         Args:
             texts: Any number of texts; not one string.
@@ -159,7 +195,7 @@ class TextTranslator(ABC):
         self.check_lengths(texts)
         parts = [split_sentences(text) for text in texts]
         sentences = [sentence for part in parts for sentence in part.sentences]
-        remaining = iter(self._translate_folded(sentences, search, num_hypotheses))
+        remaining = iter(self._translate_prepared(sentences, search, num_hypotheses))
         translations = []
         for text, part in zip(texts, parts, strict=True):
             own = [next(remaining) for _ in part.sentences]
@@ -175,31 +211,53 @@ class TextTranslator(ABC):
                     f"{self.max_characters:,} are accepted. Split it and try again."
                 )
 
-    def _translate_folded(
+    def prepare(self, sentence: str, is_protected: bool = True) -> PreparedSentence:
+        """Returns a sentence as the network gets it.
+
+        Args:
+            sentence: One, as the user typed it.
+            is_protected: Whether placeholders may stand in it.
+        """
+        return PreparedSentence(*fold_capitals(sentence))
+
+    def _translate_prepared(
         self,
         sentences: Sequence[str],
         search: SearchConfig | None,
         num_hypotheses: int,
-        **options: Any,
+        prefixes: Sequence[str] = (),
     ) -> list[SentenceTranslation]:
-        """As `translate_sentences`, but see `fold_capitals`."""
-        folded = [fold_capitals(sentence) for sentence in sentences]
-        found = self.translate_sentences(
-            [sentence for sentence, _ in folded], search, num_hypotheses, **options
-        )
-        return [
-            SentenceTranslation(
-                sentence,
-                translation.source_tokens,
-                [
-                    replace(h, text=h.text.upper()) if is_upper else h
-                    for h in translation.hypotheses
-                ],
-            )
-            for sentence, (_, is_upper), translation in zip(
-                sentences, folded, found, strict=True
-            )
-        ]
+        """As `translate_sentences`, but as `prepare` makes them.
+
+        Where a placeholder was lost, or was written twice, the sentence is translated
+        again without any. A sentence of things to copy is its own translation.
+        """
+        prepared = [self.prepare(sentence) for sentence in sentences]
+        results = [blank_translation(sentence, sentence) for sentence in sentences]
+        places = [i for i, own in enumerate(prepared) if prefixes or not own.is_copy]
+        while True:
+            texts = [prepared[i].text for i in places]
+            begun = [prepared[i].unfinish(prefixes[i]) for i in places if prefixes]
+            options = {"prefixes": begun} if begun else {}
+            found = self.translate_sentences(texts, search, num_hypotheses, **options)
+            lost = []
+            for i, translation in zip(places, found, strict=True):
+                own = prepared[i]
+                best = translation.hypotheses[0]
+                if own.originals and not is_intact(best.text, own.originals):
+                    prepared[i] = self.prepare(sentences[i], is_protected=False)
+                    lost.append(i)
+                results[i] = SentenceTranslation(
+                    sentences[i],
+                    translation.source_tokens,
+                    [
+                        replace(h, text=own.finish(h.text))
+                        for h in translation.hypotheses
+                    ],
+                )
+            if not lost:
+                return results
+            places = lost
 
     @staticmethod
     def check_num_hypotheses(num_hypotheses: int, search: SearchConfig) -> None:
@@ -215,8 +273,9 @@ class TranslatorParts(NamedTuple):
 
     tokenizer: Tokenizer
     config: Config
-    name: str
-    card: str
+    name: str = ""
+    card: str = ""
+    translated_names: frozenset[str] = frozenset()
 
 
 def load_parts(model_dir: Path) -> TranslatorParts:
@@ -237,7 +296,8 @@ def load_parts(model_dir: Path) -> TranslatorParts:
     card_path = model_dir / CARD_NAME
     card = card_path.read_text("utf-8") if card_path.exists() else ""
     name = facts.get("name", model_dir.resolve().name)
-    return TranslatorParts(tokenizer, config, name, card)
+    names = frozenset(facts.get("translated_names", "").split())
+    return TranslatorParts(tokenizer, config, name, card, names)
 
 
 class SubwordTranslator(TextTranslator):
@@ -248,6 +308,8 @@ class SubwordTranslator(TextTranslator):
         config: Options of its run.
         name: What to call it.
         card: Its model card, Markdown.
+        translated_names: Words that look like unknown names, and are none: see
+            `find_translated_names`.
         num_threads: How many batches are searched at the same time, each on a thread
             of its own; default, one for each core that this process may use. A single
             batch is searched by the thread that asks.
@@ -267,6 +329,7 @@ class SubwordTranslator(TextTranslator):
         config: Config,
         name: str = "",
         card: str = "",
+        translated_names: Collection[str] = (),
         num_threads: int | None = None,
     ):
         super().__init__(
@@ -278,7 +341,30 @@ class SubwordTranslator(TextTranslator):
         self.tokenizer = tokenizer
         self.config = config
         self.card = card
+        self.translated_names = translated_names
         self.num_threads = num_threads or count_cores()
+
+    def prepare(self, sentence: str, is_protected: bool = True) -> PreparedSentence:
+        """Returns a sentence as the network gets it, see `placeholders.protect`.
+
+        A word with a capital is a name that the network does not know if it takes three
+        subwords or more, and training did not translate it. There are none in a
+        sentence whose words all have one, nor in German, where nouns have.
+        """
+        placeholders = self.tokenizer.placeholders
+        if not placeholders:
+            return super().prepare(sentence)
+        if not is_protected:
+            placeholders = ""
+        sentence = normalize_text(sentence)
+        protected, originals = protect(sentence, placeholders)
+        text, is_upper = fold_capitals(protected)
+        if text == protected and self.source_language not in _NOUNS_LIKE_NAMES:
+            text, originals = protect(sentence, placeholders, self._is_unknown)
+        return PreparedSentence(text, is_upper, originals)
+
+    def _is_unknown(self, name: str) -> bool:
+        return name not in self.translated_names and self.tokenizer.is_cut(name)
 
     @abstractmethod
     def search_batch(
@@ -347,14 +433,9 @@ class SubwordTranslator(TextTranslator):
         """
         self.check_lengths([text, prefix])
         parts = split_sentences(text)
-        if parts.sentences and fold_capitals(parts.sentences[0])[1]:
-            prefix = prefix[:1] + prefix[1:].lower()
         prefixes = [prefix, *[""] * (len(parts.sentences) - 1)]
-        found = self._translate_folded(
-            parts.sentences,
-            search,
-            num_hypotheses,
-            prefixes=prefixes[: len(parts.sentences)],
+        found = self._translate_prepared(
+            parts.sentences, search, num_hypotheses, prefixes
         )
         joined = parts.join([sentence.hypotheses[0].text for sentence in found])
         return Translation(text, joined, found)
@@ -490,8 +571,10 @@ def _check_texts(texts: Sequence[str]) -> None:
         )
 
 
-def blank_translation(sentence: str) -> SentenceTranslation:
-    """The translation of a sentence without a character: the same, for certain."""
+def blank_translation(sentence: str, text: str = "") -> SentenceTranslation:
+    """A translation for certain, without a token: that of a blank sentence."""
     none = np.zeros((0, 0), np.float32)
-    nothing = Hypothesis("", 0.0, 0.0, [], none, True, token_log_probs=none.ravel())
-    return SentenceTranslation(sentence, [], [nothing])
+    hypothesis = Hypothesis(
+        text, 0.0, 0.0, [], none, True, token_log_probs=none.ravel()
+    )
+    return SentenceTranslation(sentence, [], [hypothesis])

@@ -32,9 +32,10 @@ _FIRST_SLOTS = 1 << 10
 _MAX_LOAD = 0.75
 
 # What no sentence holds: control characters other than white space, lone surrogates,
-# and U+FFFD, which stands where another program could not decode a byte.
+# noncharacters (our placeholders are such), and U+FFFD, which stands where another
+# program could not decode a byte.
 _CONTROL = re.compile(
-    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufffd\ufffe\uffff]"
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffd\ufffe\uffff]"
 )
 
 

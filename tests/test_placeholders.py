@@ -1,0 +1,166 @@
+"""What cannot be translated is taken out, and comes back as it was."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from translator.placeholders import (
+    MAX_TRANSLATED_NAMES,
+    PLACEHOLDERS,
+    find_translated_names,
+    is_intact,
+    protect,
+    protect_copies,
+    restore,
+)
+
+THINGS = (
+    "https://example.org/a/17?b=2",
+    "http://example.net/x-y",
+    "www.example.com",
+    "example.org/path_(one",
+    "ftp://files.example.org",
+    "ana.ruiz+list@mail.example.org",
+    "@ana_ruiz",
+    "#late",
+    "report.pdf",
+    "my-notes.v2.txt",
+    "/etc/hosts",
+    "~/notes/today.md",
+    "./run",
+    "C:\\Users\\ana",
+    "🎉",
+    "❤️",
+    "👩‍👩‍👧",
+    "👋🏽🎉",
+    "🏴󠁧󠁢󠁥󠁮󠁧󠁿",
+    "1️⃣",
+    "B2B",
+    "my_file",
+    "3D",
+    "F-16",
+    "COVID-19",
+    "1990",
+    "123456",
+    "2024-11-21",
+    "+49-170-1234567",
+    "192.168.0.1",
+)
+TEXTS = st.lists(st.one_of(st.text(), st.sampled_from([*THINGS, " ", "Rita", *".,()"])))
+
+
+def is_unknown(name):
+    return name in ("Oyelaran", "Ksenija", "Éloïsette")
+
+
+@pytest.mark.parametrize("thing", THINGS)
+@pytest.mark.parametrize("frame", ["See {}.", "{} is it", "Is ({}), too?", "“a {}”!"])
+def test_what_is_taken_out(thing, frame):
+    """Catches: a part left behind, a full stop or a bracket taken along."""
+    if thing[0] in "/~." and frame.startswith("Is"):
+        frame = "Is {}, too?"  # "and (/or)" holds no path
+    assert protect(frame.format(thing)) == (frame.format(PLACEHOLDERS[0]), (thing,))
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "and/or, he/she, km/h / mph",
+        "at 7:45 on the 21st of the 1990s, 10km, 5.",
+        "It is late.We wait e.g. at 5 p.m. with 12 men and 1,000,000 cats.",
+        "a well-known C# T-shirt & R&D - @ # &#39;",
+        "Rita met Oyelaran in New York",
+        "本当ですか？ Привет, как дела?",
+        "",
+    ],
+)
+def test_what_stays(sentence):
+    """Catches: words that have a translation taken for things to copy."""
+    assert protect(sentence) == (sentence, ())
+
+
+def test_unknown_names_are_taken_out_but_at_the_start():
+    """Catches: a name taken for the rest of the word; the first word taken."""
+    sentence = "Oyelaran met Ksenija, Éloïsette and Rita; Oyelaran's ksenija left."
+    text, originals = protect(sentence, is_unknown=is_unknown)
+    assert originals == ("Ksenija", "Éloïsette", "Oyelaran")
+    first, second, third, _ = PLACEHOLDERS
+    assert text == f"Oyelaran met {first}, {second} and Rita; {third}'s ksenija left."
+
+
+@given(TEXTS, st.integers(0, len(PLACEHOLDERS)))
+def test_restoring_gives_every_text_back(pieces, count):
+    """Catches: things in the wrong order, one dropped where there are too many, text of
+    one's own taken for a placeholder.
+    """
+    sentence = "".join(pieces)
+    text, originals = protect(sentence, PLACEHOLDERS[:count], is_unknown)
+    assert len(originals) <= count
+    assert is_intact(text, originals)
+    assert restore(text, originals) == restore(sentence, ())
+    if set(PLACEHOLDERS).isdisjoint(sentence):
+        assert restore(text, originals) == sentence
+
+
+@given(TEXTS)
+def test_a_beginning_gets_the_same_placeholders(pieces):
+    """Catches: an original put where another one's placeholder belongs."""
+    text, originals = protect(" ".join(pieces))
+    if len({*originals}) == len(originals) and not any(
+        a in b for a in originals for b in (*originals, text) if a is not b
+    ):
+        assert protect_copies(restore(text, originals), originals) == text
+
+
+def test_the_rest_stays_when_there_are_more_things():
+    text, originals = protect("a1 b2 c3 d4 e5 f6")
+    assert text == " ".join([*PLACEHOLDERS, "e5", "f6"])
+    assert originals == ("a1", "b2", "c3", "d4")
+
+
+def test_placeholders_of_the_text_itself_are_left_out():
+    """Catches: a text's own character replaced by another thing of it."""
+    text, originals = protect(f"a{PLACEHOLDERS[0]} b2")
+    assert (text, originals) == (f"a {PLACEHOLDERS[0]}", ("b2",))
+
+
+@pytest.mark.parametrize(
+    ("translation", "expected"),
+    [("{1} y {0}", True), ("{0}", False), ("{0} {0} {1}", False), ("{0} {2}", False)],
+)
+def test_intact_is_each_once(translation, expected):
+    assert is_intact(translation.format(*PLACEHOLDERS), ("a", "b")) is expected
+
+
+def test_what_stands_for_nothing_is_dropped():
+    assert restore(f"a{PLACEHOLDERS[1]}b{PLACEHOLDERS[0]}", ("x",)) == "abx"
+
+
+def test_names_that_training_translates():
+    """Catches: a frequent word that is listed, one that was mostly copied, words at the
+    start, an order that depends on hashes.
+    """
+    pairs = [
+        ("On Thursday Oyelaran came.", "El jueves vino Oyelaran."),
+        ("We ate on Thursday in Cairo.", "Comimos el jueves en El Cairo."),
+        ("We saw Cairo on May 1.", "Vimos Cairo el 1 de mayo."),
+        ("February is cold in Brussels.", "Febrero es frío en Bruselas."),
+    ]
+    found = find_translated_names(pairs, lambda word: len(word) > 3)
+    assert found == ["Brussels", "Thursday"]
+    many = [(f"We saw Place{n:x}z.", "") for n in range(MAX_TRANSLATED_NAMES + 9)]
+    assert len(find_translated_names(many, lambda word: True)) == MAX_TRANSLATED_NAMES
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "1", "a.", "a@", "www.", "://", "/a", "1-", "A-", "🎉", "a_", "~/", ".("],
+)
+def test_time_is_linear(unit):
+    """Catches: a pattern that looks at the rest of the text from each of its places."""
+    text = unit * (200_000 // len(unit))
+    start = time.process_time()
+    protect(text)
+    assert time.process_time() - start < 5
