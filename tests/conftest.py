@@ -1,7 +1,6 @@
 """What many tests need: a quiet TensorFlow, and a run folder without training."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ _PAIRS = [
     ("I don't drink coffee at night.", "No bebo café por la noche."),
     ("The train leaves at 7:45.", "El tren sale a las 7:45."),
 ]
+_TEXTS = [text for pair in _PAIRS for text in pair]
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,7 @@ def run_dir(tmp_path_factory) -> Path:
     config = make_config(
         "tiny", options=sizes | data | languages | {"beam_size": 3, "epochs": 2}
     )
-    tokenizer = Tokenizer.train([text for pair in _PAIRS for text in pair], 350)
+    tokenizer = Tokenizer.train(_TEXTS, 350)
     model = build_model(config.model, tokenizer.vocabulary_size)
     # No global seed: that would destroy the tokenizers of TensorFlow Text.
     rng = np.random.default_rng(1)
@@ -83,19 +83,22 @@ def translator(run_dir):
 
 @pytest.fixture(scope="session")
 def make_run(run_dir, tmp_path_factory):
-    """Makes a run folder with the tokenizer of `run_dir`, and other options."""
+    """Makes a run folder with the pairs of `run_dir`, and other options."""
 
     import numpy as np
 
     from translator.checkpoints import BEST_NAME, TOKENIZER_NAME, save_weights
     from translator.config import make_config, save_config
     from translator.model import build_model
+    from translator.placeholders import PLACEHOLDERS
     from translator.tokenizer import EOS_ID, Tokenizer
 
     def make(**options):
         sizes = {"embedding_dim": 12, "encoder_units": 8, "decoder_units": 16}
         config = make_config("tiny", options=sizes | {"beam_size": 3} | options)
         tokenizer = Tokenizer.load(run_dir / TOKENIZER_NAME)
+        if config.data.placeholders:
+            tokenizer = Tokenizer.train(_TEXTS, 350, placeholders=PLACEHOLDERS)
         model = build_model(config.model, tokenizer.vocabulary_size)
         rng = np.random.default_rng(3)
         for variable in model.weights:
@@ -104,8 +107,9 @@ def make_run(run_dir, tmp_path_factory):
         bias.assign(bias.numpy() + 3 * (np.arange(bias.shape[0]) == EOS_ID))
         path = tmp_path_factory.mktemp("runs") / "small"
         save_weights(model, path / BEST_NAME)
-        save_config(config, path / "config.json", corpus_info={"name": "toy"})
-        shutil.copy(run_dir / TOKENIZER_NAME, path)
+        facts = {"corpus_info": {"name": "toy"}, "translated_names": "May Thursday"}
+        save_config(config, path / "config.json", **facts)
+        tokenizer.save(path / TOKENIZER_NAME)
         return path
 
     return make

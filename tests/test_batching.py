@@ -314,12 +314,13 @@ def test_the_largest_seed():
     assert first != second
 
 
-def test_augmentation_changes_with_the_epoch_and_comes_again():
+@pytest.mark.parametrize("option", ["augmentation", "placeholders"])
+def test_alterations_change_with_the_epoch_and_come_again(option):
     """Catches: an option without effect, the same alterations in every epoch, or other
     ones in a run that goes on.
     """
     pairs = random_pairs(200)
-    plan = make_plan(pairs, augmentation=0.5)
+    plan = make_plan(pairs, **{option: 0.5})
     sources = {tuple(p.source for p in pairs)}
     for epoch in (0, 1, 0):
         rows = [row for _, b in plan.batches(epoch) for row in b.source_ids.tolist()]

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from copy_network import CopyTranslator
 
 from translator.config import SearchConfig
 from translator.errors import UserError
 from translator.inference import Translator
 from translator.inspection import alternatives, read_gates, search_tree
 from translator.light.runtime import OnnxTranslator
+from translator.placeholders import PLACEHOLDERS
 from translator.tokenizer import BOS_ID
 
 SHIPPED = Path(__file__).parents[1] / "data" / "models" / "en-es"
@@ -160,3 +162,27 @@ def test_gates_are_those_of_the_translation(make_run, options):
     np.testing.assert_allclose(final, expected, atol=1e-5)
     assert traces[-1].tokens[1:] == tokens[:-1]
     assert traces[-1].tokens[0] == translator.tokenizer.tokens([BOS_ID])[0]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "prefix", "word"),
+    [
+        ("See www.example.com in 345 days.", "See ", "www.example.com"),
+        ("See www.example.com in 345 days.", "See www.example.com ", "in"),
+        ("See www.example.com in 345 days.", "See www.example.com in ", "345"),
+        ("SEE www.example.com IN THE HOUSE.", "SEE www.example.com ", "IN"),
+    ],
+)
+def test_alternatives_behind_what_is_copied(sentence, prefix, word):
+    """Catches: a placeholder shown, or none in the beginning; a copy that is lost."""
+    [first, *_] = alternatives(CopyTranslator(), sentence, prefix, 1, BEAM)
+    assert first.word == word
+    assert first.hypothesis.text == sentence
+
+
+def test_what_is_only_copied_has_nothing_inside():
+    translator = CopyTranslator()
+    assert search_tree(translator, "www.example.com") == []
+    assert alternatives(translator, "www.example.com", "") == []
+    tokens = {node.token for node in search_tree(translator, "On a_b.", BEAM)}
+    assert PLACEHOLDERS[0] in tokens

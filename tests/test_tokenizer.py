@@ -14,8 +14,16 @@ import sentencepiece
 
 from translator import tokenizer as tokenizer_module
 from translator.errors import UserError
+from translator.placeholders import PLACEHOLDERS
 from translator.text import normalize_text
-from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, Tokenizer
+from translator.tokenizer import (
+    BOS_ID,
+    EOS_ID,
+    PAD_ID,
+    UNK_ID,
+    Tokenizer,
+    token_labels,
+)
 
 SUBJECTS = ("The farmer", "A tired driver", "El señor Núñez", "¿Quién", "Your sister")
 VERBS = ("painted", "was painting", "repainted", "compró", "is walking towards")
@@ -265,3 +273,27 @@ def test_load_refuses_what_is_no_tokenizer_of_ours(tmp_path, capfd):
     with pytest.raises(UserError, match="Received: -1, 0, 1, 2"):
         Tokenizer.load(path)
     assert capfd.readouterr() == ("", "")
+
+
+def test_placeholders_are_subwords_by_themselves(tokenizer):
+    """Catches: a placeholder spelled in bytes, or joined with what is beside it; a
+    tokenizer of old that claims to have them.
+    """
+    trained = Tokenizer.train(TEXTS, 420, placeholders=PLACEHOLDERS)
+    assert trained.placeholders == PLACEHOLDERS and tokenizer.placeholders == ""
+    assert Tokenizer.from_bytes(trained.model_bytes).placeholders == PLACEHOLDERS
+    text = "The {} houses{}{}, {}.".format(*PLACEHOLDERS)
+    rng = np.random.default_rng(1)
+    for ids in (trained.encode(text), *trained.sample_batch([text] * 9, 1.0, rng)):
+        tokens = trained.tokens(ids)
+        assert [token for token in tokens if set(PLACEHOLDERS) & set(token)] == list(
+            PLACEHOLDERS
+        )
+        assert trained.decode(ids) == text
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    labels = token_labels(["▁on", "▁", PLACEHOLDERS[1], "</s>"])
+    assert labels == ["on", "(space)", "(copy 2)", "(end)"]
+
+
+def test_rare_words_are_cut(tokenizer):
+    assert not tokenizer.is_cut("houses") and tokenizer.is_cut("Oyelaran")

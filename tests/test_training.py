@@ -35,6 +35,7 @@ from translator.corpus.pairs import Pair
 from translator.errors import UserError
 from translator.inference import Translator
 from translator.model import build_model
+from translator.placeholders import PLACEHOLDERS
 from translator.reporting import RunLog, read_metrics
 from translator.tokenizer import Tokenizer
 from translator.training import (
@@ -651,6 +652,7 @@ def number_options(**options):
             "dropout": 0.2,
             "recurrent_dropout": 0.1,
             "subword_sampling": 0.5,
+            "placeholders": 0.5,
             "batch_tokens": 400,
             "epochs": 2,
             "validation_pairs": 4,
@@ -689,6 +691,8 @@ def test_a_run_folder_translates(finished):
     translator = Translator.load(finished)
     [translation] = translator.translate(["twenty-one"], SearchConfig(beam_size=2))
     assert translation.sentences[0].hypotheses[0].tokens
+    assert translator.tokenizer.placeholders == PLACEHOLDERS
+    assert "January" in translator.translated_names
 
 
 def without_times(record):

@@ -1,8 +1,16 @@
 """What all translators share: whole texts, whatever runs the network."""
 
 import numpy as np
+import pytest
+from copy_network import CopyTranslator
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from translator.config import SearchConfig
+from translator.errors import UserError
+from translator.placeholders import PLACEHOLDERS
+from translator.text import normalize_text
+from translator.tokenizer import token_labels
 from translator.translations import Hypothesis, SentenceTranslation, TextTranslator
 
 
@@ -54,3 +62,100 @@ def test_sentences_are_translated_as_they_are():
     assert (
         Echo().translate_sentences(["STOP NOW"])[0].hypotheses[0].text == "«STOP NOW»"
     )
+
+
+FIRST, SECOND, *_ = PLACEHOLDERS
+GREEDY = SearchConfig(beam_size=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "expected"),
+    [
+        ("Is it on www.example.com?", f"Is it on {FIRST}?", None),
+        ("We ate 1234 🍐 at night.", f"We ate {FIRST} {SECOND} at night.", None),
+        ("Where is Oyelaran?", f"Where is {FIRST}?", None),
+        ("Oyelaran is here.", "Oyelaran is here.", None),
+        ("It is on Thursday.", "It is on Thursday.", None),
+        ("WHERE IS OYELARAN ON a_b?", f"Where is oyelaran on {FIRST}?", None),
+        (
+            "Where Is Oyelaran On www.Example.com?",
+            f"Where is oyelaran on {FIRST}?",
+            "Where is oyelaran on www.Example.com?",
+        ),
+        ("x\u200b1", None, "x\u200b1"),
+        (f"Is {FIRST} on a_b?", f"Is on {FIRST}?", "Is on a_b?"),
+    ],
+)
+def test_what_cannot_be_translated_goes_past_the_network(text, asked, expected):
+    """Catches: things that are spelled, made small or made capitals; a name that is
+    translated, or looked for where every word has a capital; a text's own character
+    taken for a placeholder.
+    """
+    translator = CopyTranslator(translated_names={"Thursday"})
+    [translation] = translator.translate([text], GREEDY)
+    assert translator.asked == ([] if asked is None else [asked])
+    assert translation.text == (expected or text)
+
+
+def test_tokens_stay_those_of_the_network():
+    """Catches: probabilities or attention that are not those of the tokens shown."""
+    [translation] = CopyTranslator().translate(["It is on www.example.com."], GREEDY)
+    [sentence] = translation.sentences
+    [hypothesis] = sentence.hypotheses
+    assert hypothesis.tokens == sentence.source_tokens
+    assert token_labels(hypothesis.tokens)[-3:] == ["(copy 1)", ".", "(end)"]
+    size = len(hypothesis.tokens)
+    assert hypothesis.token_log_probs.shape == (size,)
+    assert hypothesis.attention_weights.shape == (size, size)
+
+
+def test_no_names_are_looked_for_in_german():
+    translator = CopyTranslator(source_language="de")
+    translator.translate(["Wo ist Oyelaran auf www.example.com?"], GREEDY)
+    assert translator.asked == [f"Wo ist Oyelaran auf {FIRST}?"]
+
+
+def test_what_is_only_copied_needs_no_network():
+    """Catches: a network that is asked for nothing; a number of hypotheses that is not
+    checked then."""
+    translator = CopyTranslator()
+    text = "http://example.org/a, (www.example.com)!\n"
+    [translation] = translator.translate([text], GREEDY)
+    assert translation.text == text and translator.asked == []
+    with pytest.raises(UserError, match="number of hypotheses"):
+        translator.translate([text], GREEDY, num_hypotheses=2)
+
+
+def test_a_lost_placeholder_costs_another_translation():
+    """Catches: a thing that is missing from the translation; the others translated
+    again, or their order changed."""
+    translator = CopyTranslator(loses=SECOND)
+    texts = ["We ate 1234 a_b.", "Where is a_b?", "Is it 345, or 6789?"]
+    translations = translator.translate(texts, GREEDY)
+    assert sorted(translator.asked[:3], key=len) == [
+        f"Where is {FIRST}?",
+        f"We ate {FIRST} {SECOND}.",
+        f"Is it {FIRST}, or {SECOND}?",
+    ]
+    assert sorted(translator.asked[3:]) == sorted([texts[0], texts[2]])
+    assert [translation.text for translation in translations] == texts
+
+
+def test_a_tokenizer_without_placeholders_protects_nothing(translator):
+    assert translator.tokenizer.placeholders == ""
+    prepared = translator.prepare("Where is Oyelaran on www.example.com?")
+    assert prepared == ("Where is Oyelaran on www.example.com?", False, ())
+
+
+PIECES = ["www.example.com", "👩‍👩‍👧", "Oyelaran", "we", "A1", " ", ". "]
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=9) | st.sampled_from(PIECES), max_size=12))
+def test_a_network_that_copies_gives_every_text_back(pieces):
+    """Catches: a thing put back in another one's place, or lost between sentences."""
+    text = "".join(pieces)
+    [translation] = CopyTranslator().translate([text], GREEDY)
+    expected = normalize_text(text.translate(dict.fromkeys(map(ord, PLACEHOLDERS))))
+    # Sentences whose words all have capitals come back in small letters.
+    assert normalize_text(translation.text).casefold() == expected.casefold()

@@ -129,6 +129,9 @@ class ServingModule(tf.Module):
     def translate(self, text):
         """Signature `serving_default`: texts as `TextTranslator.translate` takes them.
 
+        But no placeholder takes the place of what cannot be translated: the network
+        spells it as well as it can.
+
         Args:
             text: UTF-8 strings, shape `(batch_size,)`, of any number of sentences and
                 lines, in capitals or not. All their sentences are searched together.

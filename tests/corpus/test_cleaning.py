@@ -31,6 +31,7 @@ def clean(*pairs: tuple[str, str]) -> tuple[list[Pair], CleaningReport]:
         (("Bell\x07", "Campana"), "control characters"),
         (("Mojibake", "Espa\ufffda"), "control characters"),
         (("Half a pair", "\ud83d"), "control characters"),
+        (("A placeholder", "\ufdd0"), "control characters"),
     ],
 )
 def test_reasons(pair, reason):

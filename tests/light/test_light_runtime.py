@@ -17,6 +17,7 @@ from translator.inference import Translator
 from translator.light.export import export_onnx
 from translator.light.runtime import OnnxTranslator, _drop_finished, _places, _State
 from translator.loading import load_translator
+from translator.placeholders import PLACEHOLDERS
 
 SENTENCES = [
     "The red house is near the river.",
@@ -84,6 +85,22 @@ def test_every_network_translates_as_in_tensorflow(make_run, tmp_path, options):
         assert_same(ours, theirs)
     scores = {s.hypotheses[0].score for s in light.translate_sentences(SENTENCES)}
     assert len(scores) > 4
+
+
+def test_things_to_copy_go_past_every_network(make_run, tmp_path):
+    """Catches: names that training translates, which stay behind at the export; a
+    search that cannot write a placeholder."""
+    run = make_run(placeholders=0.5)
+    export_onnx(run, tmp_path / "out")
+    light, heavy = OnnxTranslator.load(tmp_path / "out"), Translator.load(run)
+    assert light.translated_names == heavy.translated_names == {"May", "Thursday"}
+    texts = ["The river on Thursday, by Oyelaran: www.example.com.", "A1", "Red 🍐?"]
+    for ours, theirs in zip(
+        light.translate(texts), heavy.translate(texts), strict=True
+    ):
+        assert ours.text == theirs.text
+    [first] = light.translate_sentences([light.prepare(texts[0]).text])
+    assert PLACEHOLDERS[1] in first.source_tokens
 
 
 def test_it_stands_in_for_the_translator(translator, light):
