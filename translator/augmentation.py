@@ -15,8 +15,6 @@ from translator.placeholders import PLACEHOLDERS
 from translator.text import WORD
 
 _FINAL_MARK = re.compile(r"\s*[.!?…。？！؟]+\s*$")
-_NUMBER = re.compile(r"\b\d+\b")
-_NAME = re.compile(r"(?<=[\w,] )[A-Z]\w+\b")  # not at the start of a sentence
 _TOKEN = re.compile(r"\w+(?:[.,:/-]\d+)*")  # a word, a date or an amount
 # Pairs without alike words where a placeholder is added, to pairs with such words where
 # it stands for them; and the share of those that get a further one.
@@ -61,11 +59,11 @@ def put_placeholders(
         rng: Source of the draws.
 
     Example:
-        >>> [pair] = put_placeholders(
-        ...     [Pair("Is it Ana?", "¿Es Ana?")], 1.0, random.Random(4)
-        ... )
-        >>> [[side.replace(c, "*") for c in PLACEHOLDERS if c in side] for side in pair]
-        [['Is it *?'], ['¿Es *?']]
+        >>> pairs = [Pair("Is it Ana?", "¿Es Ana?")]
+        >>> [pair] = put_placeholders(pairs, 1.0, random.Random(1))
+        >>> stars = str.maketrans(dict.fromkeys(PLACEHOLDERS, "*"))
+        >>> [side.translate(stars) for side in pair]
+        ['Is it *?', '¿Es *?']
     """
     draws = [rng.random() for _ in pairs]
     return [
@@ -89,20 +87,6 @@ def insert_at_end(text: str, piece: str) -> str:
     return f"{body} {piece}{text[len(body) :]}"
 
 
-def shared_names(pair: Pair) -> list[str]:
-    """Returns what stands in the middle of both sides, once, and may be a name."""
-    return _shared(_NAME, pair)
-
-
-def shared_numbers(pair: Pair) -> list[str]:
-    """Returns the numbers that stand on both sides, once."""
-    return _shared(_NUMBER, pair)
-
-
-def replace_on_both(pair: Pair, old: str, new: str) -> Pair:
-    return Pair(pair.source.replace(old, new), pair.target.replace(old, new))
-
-
 def exchange_letters(text: str, rng: random.Random) -> str:
     """Exchanges two letters that stand beside each other inside of a word.
 
@@ -119,14 +103,6 @@ def exchange_letters(text: str, rng: random.Random) -> str:
         return text
     place = rng.choice(places)
     return text[:place] + text[place + 1] + text[place] + text[place + 2 :]
-
-
-def _shared(pattern: re.Pattern, pair: Pair) -> list[str]:
-    return [
-        piece
-        for piece in pattern.findall(pair.source)
-        if pair.source.count(piece) == pair.target.count(piece) == 1
-    ]
 
 
 def _with_placeholders(pair: Pair, may_be_added: bool, rng: random.Random) -> Pair:

@@ -5,6 +5,7 @@ Everything is translated as a whole text, as a user would: cut into sentences, p
 
 import json
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,9 +18,6 @@ from sacrebleu.metrics import BLEU
 from translator.augmentation import (
     exchange_letters,
     insert_at_end,
-    replace_on_both,
-    shared_names,
-    shared_numbers,
     without_final_mark,
 )
 from translator.config import SearchConfig
@@ -31,6 +29,8 @@ COLUMNS = ("altered", "texts", "BLEU before", "BLEU", "difference", "intact")
 # Longest answer to a single word, in words: what is longer was made up.
 LONGEST_ANSWER = 3
 
+_NUMBER = re.compile(r"\b\d+\b")
+_NAME = re.compile(r"(?<=[\w,] )[A-Z]\w+\b")  # not at the start of a sentence
 # Of no language in particular; that none is in a corpus is not sure, but likely.
 _NAMES = ("Oyelaran", "Ksenija", "Tavita", "Brzozka", "Anneli", "Quispe", "Imanol")
 _EMOJI = ("😀", "🎉", "👍", "🚲", "❤️")
@@ -182,17 +182,17 @@ def _single(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
 @_alteration("other numbers")
 def _numbers(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
     for place, pair in enumerate(pairs):
-        for old in shared_numbers(pair)[:1]:
+        for old in _shared(_NUMBER, pair)[:1]:
             new = str(rng.randrange(1_000, 1_000_000))
-            yield Altered((place,), *replace_on_both(pair, old, new), kept=new)
+            yield Altered((place,), *_replace_on_both(pair, old, new), kept=new)
 
 
 @_alteration("unseen names")
 def _names(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
     for place, pair in enumerate(pairs):
-        for old in shared_names(pair)[:1]:
+        for old in _shared(_NAME, pair)[:1]:
             new = rng.choice(_NAMES)
-            yield Altered((place,), *replace_on_both(pair, old, new), kept=new)
+            yield Altered((place,), *_replace_on_both(pair, old, new), kept=new)
 
 
 @_alteration("an emoji")
@@ -210,6 +210,19 @@ def _with_piece(pairs: _Pairs, pieces, rng: random.Random) -> Iterator[Altered]:
         piece = rng.choice(pieces)
         texts = (insert_at_end(text, piece) for text in pair)
         yield Altered((place,), *texts, kept=piece)
+
+
+def _shared(pattern: re.Pattern, pair: Pair) -> list[str]:
+    """Returns what stands on both sides, once."""
+    return [
+        piece
+        for piece in pattern.findall(pair.source)
+        if pair.source.count(piece) == pair.target.count(piece) == 1
+    ]
+
+
+def _replace_on_both(pair: Pair, old: str, new: str) -> Pair:
+    return Pair(pair.source.replace(old, new), pair.target.replace(old, new))
 
 
 def measure_robustness(

@@ -37,7 +37,8 @@ class Hypothesis:
         text: The translation.
         score: `log_prob / length ** length_penalty`, what hypotheses are ranked by.
         log_prob: Natural-log probability of all its tokens, at most 0.
-        tokens: Its subwords, `▁` where a word starts, `</s>` at the end.
+        tokens: Its subwords, `▁` where a word starts, `</s>` at the end; a character of
+            `PLACEHOLDERS` where something was copied.
         attention_weights: float32, shape `(len(tokens), len(source_tokens))`; each
             row sums to 1: where the model looked when it wrote the token.
         is_finished: Whether the model ended it, rather than the longest length.
