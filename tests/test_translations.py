@@ -141,6 +141,21 @@ def test_a_lost_placeholder_costs_another_translation():
     assert [translation.text for translation in translations] == texts
 
 
+@pytest.mark.parametrize(
+    ("text", "prefix"),
+    [
+        ("See www.example.com in 345 days. Where is a_b?", "See www.example.com in"),
+        ("SEE www.example.com IN 345 DAYS. Where is a_b?", "SEE www.example.com IN"),
+        ("www.example.com", "www"),
+        (" ", "www"),
+    ],
+)
+def test_a_beginning_may_hold_what_is_copied(text, prefix):
+    """Catches: a prefix in letters that the network does not write, or that another
+    sentence gets."""
+    assert CopyTranslator().complete(text, prefix, GREEDY).text == text
+
+
 def test_a_tokenizer_without_placeholders_protects_nothing(translator):
     assert translator.tokenizer.placeholders == ""
     prepared = translator.prepare("Where is Oyelaran on www.example.com?")
