@@ -16,9 +16,10 @@ from translator.text import WORD
 
 _FINAL_MARK = re.compile(r"\s*[.!?…。？！؟]+\s*$")
 _TOKEN = re.compile(r"\w+(?:[.,:/-]\d+)*")  # a word, a date or an amount
-# Pairs without alike words where a placeholder is added, to pairs with such words where
-# it stands for them; and the share of those that get a further one.
+# Pairs without alike words where placeholders are added, to pairs with such words where
+# they stand for them; the share of those that get further ones; and how many are added.
 _ADDED, _FURTHER = 0.1, 0.25
+_NUM_ADDED = (1, 1, 2, 3)
 
 Alter = Callable[[Pair, random.Random], Pair]
 
@@ -48,8 +49,8 @@ def put_placeholders(
 
     They stand for words that are alike on both sides and there once, if those are
     numbers or not all in small letters; the source's first word has its capital for
-    another reason. In pairs without such words, one is added at an end, as an address
-    or an emoji would be. Which of `PLACEHOLDERS` stands where is drawn, so that all of
+    another reason. In pairs without such words, one or several are added at an end, as
+    addresses or emoji would be. Which of `PLACEHOLDERS` stands where is drawn, so that all of
     them are learnt alike.
 
     Args:
@@ -114,9 +115,10 @@ def _with_placeholders(pair: Pair, may_be_added: bool, rng: random.Random) -> Pa
         may_be_added = rng.random() < _FURTHER
     if not may_be_added:
         return pair
+    added = " ".join(free[: rng.choice(_NUM_ADDED)])
     if rng.random() < 0.2:
-        return Pair(*(f"{free[0]} {side}" for side in pair))
-    return Pair(*(insert_at_end(side, free[0]) for side in pair))
+        return Pair(*(f"{added} {side}" for side in pair))
+    return Pair(*(insert_at_end(side, added) for side in pair))
 
 
 def _alike(pair: Pair) -> list[str]:

@@ -95,7 +95,7 @@ class DataConfig(_Options):
         description="Teach the model to copy what cannot be translated: URLs, emoji, "
         "unknown names. Of the training pairs with a name or a number alike on both "
         "sides, the share where a placeholder stands for it in each epoch; a tenth of "
-        "it of the others get one at an end. With 0 a model has no placeholders.",
+        "it of the others get some at an end. With 0 a model has no placeholders.",
     )
 
 
