@@ -50,8 +50,8 @@ def put_placeholders(
     They stand for words that are alike on both sides and there once, if those are
     numbers or not all in small letters; the source's first word has its capital for
     another reason. In pairs without such words, one or several are added at an end, as
-    addresses or emoji would be. Which of `PLACEHOLDERS` stands where is drawn, so that all of
-    them are learnt alike.
+    addresses or emoji would be. Which of `PLACEHOLDERS` stands where is drawn, so
+    that all of them are learnt alike.
 
     Args:
         pairs: Pairs without placeholders.
