@@ -8,10 +8,15 @@ from hypothesis import strategies as st
 
 from translator.config import SearchConfig
 from translator.errors import UserError
-from translator.placeholders import PLACEHOLDERS
+from translator.placeholders import PLACEHOLDERS, protect
 from translator.text import normalize_text
 from translator.tokenizer import token_labels
-from translator.translations import Hypothesis, SentenceTranslation, TextTranslator
+from translator.translations import (
+    Hypothesis,
+    PreparedSentence,
+    SentenceTranslation,
+    TextTranslator,
+)
 
 
 class Echo(TextTranslator):
@@ -139,6 +144,48 @@ def test_a_lost_placeholder_costs_another_translation():
     ]
     assert sorted(translator.asked[3:]) == sorted([texts[0], texts[2]])
     assert [translation.text for translation in translations] == texts
+
+
+class Forgetful(TextTranslator):
+    """The best hypothesis has no placeholder, the second one, the third it twice."""
+
+    def __init__(self):
+        super().__init__("forgetful", "en", "es", SearchConfig(beam_size=3))
+        self.counts = []
+
+    def prepare(self, sentence, is_protected=True):
+        assert is_protected, "translated again though one is intact"
+        text, originals = protect(sentence)
+        return PreparedSentence(text, False, originals)
+
+    def translate_sentences(self, sentences, search=None, num_hypotheses=1):
+        self.counts.append(num_hypotheses)
+        weights = np.ones((1, 1), np.float32)
+        return [
+            SentenceTranslation(
+                sentence,
+                ["</s>"],
+                [
+                    Hypothesis(text, -rank, -rank, ["</s>"], weights, True)
+                    for rank, text in enumerate(["Ve.", f"Ve a {FIRST}.", FIRST * 2])
+                ][:num_hypotheses],
+            )
+            for sentence in sentences
+        ]
+
+
+def test_the_best_hypothesis_that_lost_nothing_comes_first():
+    """Catches: a second translation, or a worse one, though the beam has an intact one;
+    more hypotheses than were asked for."""
+    translator = Forgetful()
+    [translation] = translator.translate(["Go to www.example.com."])
+    assert translation.text == "Ve a www.example.com."
+    assert len(translation.sentences[0].hypotheses) == 1
+    [translation] = translator.translate(["Go to www.example.com."], None, 3)
+    found = [own.text for own in translation.sentences[0].hypotheses]
+    assert found == ["Ve a www.example.com.", "Ve.", "www.example.com" * 2]
+    translator.translate(["Go home."])
+    assert translator.counts == [3, 3, 1]
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,14 @@ class PreparedSentence(NamedTuple):
         """Whether there is nothing in it to translate."""
         return bool(self.originals) and not any(map(str.isalnum, self.text))
 
+    def is_intact(self, hypothesis: Hypothesis) -> bool:
+        """Whether all that stands for something is there, once."""
+        return not self.originals or is_intact(hypothesis.text, self.originals)
+
+    def intact_first(self, hypotheses: Sequence[Hypothesis]) -> list[Hypothesis]:
+        """Returns the hypotheses with those in front that lost nothing."""
+        return sorted(hypotheses, key=self.is_intact, reverse=True)
+
     def finish(self, translation: str) -> str:
         """Returns what the user gets for what the network wrote."""
         if self.is_upper:
@@ -230,8 +238,9 @@ class TextTranslator(ABC):
     ) -> list[SentenceTranslation]:
         """As `translate_sentences`, but as `prepare` makes them.
 
-        Where a placeholder was lost, or was written twice, the sentence is translated
-        again without any. A sentence of things to copy is its own translation.
+        Hypotheses that lost a placeholder, or wrote one twice, come behind the others
+        of the beam. If all did, the sentence is translated again without any. A
+        sentence of things to copy is its own translation.
         """
         prepared = [self.prepare(sentence) for sentence in sentences]
         results = [blank_translation(sentence, sentence) for sentence in sentences]
@@ -240,12 +249,15 @@ class TextTranslator(ABC):
             texts = [prepared[i].text for i in places]
             begun = [prepared[i].unfinish(prefixes[i]) for i in places if prefixes]
             options = {"prefixes": begun} if begun else {}
-            found = self.translate_sentences(texts, search, num_hypotheses, **options)
+            count = num_hypotheses
+            if any(prepared[i].originals for i in places):
+                count = max(count, (search or self.search).beam_size)
+            found = self.translate_sentences(texts, search, count, **options)
             lost = []
             for i, translation in zip(places, found, strict=True):
                 own = prepared[i]
-                best = translation.hypotheses[0]
-                if own.originals and not is_intact(best.text, own.originals):
+                hypotheses = own.intact_first(translation.hypotheses)
+                if not own.is_intact(hypotheses[0]):
                     prepared[i] = self.prepare(sentences[i], is_protected=False)
                     lost.append(i)
                 results[i] = SentenceTranslation(
@@ -253,7 +265,7 @@ class TextTranslator(ABC):
                     translation.source_tokens,
                     [
                         replace(h, text=own.finish(h.text))
-                        for h in translation.hypotheses
+                        for h in hypotheses[:num_hypotheses]
                     ],
                 )
             if not lost:
