@@ -35,8 +35,8 @@ MAX_TRAINING_CHARACTERS = 12_000_000
 # Words whose segmentations are kept: below 1 KB each.
 MAX_CACHED_WORDS = 50_000
 
-_WORD_START = "\u2581"  # SentencePiece's mark
-_SPECIAL_LABELS = {"<s>": "(start)", "</s>": "(end)", _WORD_START: "(space)"} | {
+WORD_START = "\u2581"  # SentencePiece's mark
+_SPECIAL_LABELS = {"<s>": "(start)", "</s>": "(end)", WORD_START: "(space)"} | {
     character: f"(copy {number})" for number, character in enumerate(PLACEHOLDERS, 1)
 }
 _LONGEST_LABEL = 24  # characters; a longer one would leave no room for a picture
@@ -300,10 +300,10 @@ def token_labels(tokens: Sequence[str]) -> list[str]:
 def _token_label(token: str, continues_word: bool) -> str:
     if token in _SPECIAL_LABELS:
         return _SPECIAL_LABELS[token]
-    text = token.removeprefix(_WORD_START).replace(_WORD_START, " ")
+    text = token.removeprefix(WORD_START).replace(WORD_START, " ")
     if len(text) > _LONGEST_LABEL:
         text = text[: _LONGEST_LABEL - 1] + "…"
-    starts_word = token.startswith(_WORD_START) or not continues_word
+    starts_word = token.startswith(WORD_START) or not continues_word
     return text if starts_word or not text[:1].isalpha() else f"-{text}"
 
 

@@ -18,7 +18,7 @@ from translator.serving.service import Model, Service
 
 # Texts of a file translated together: a small request that comes meanwhile waits half
 # a second for them, and the file loses a sixth of its speed.
-_MAX_TEXTS = 32
+MAX_TEXTS = 32
 
 
 class FileDesk:
@@ -66,7 +66,7 @@ class FileDesk:
             BusyError, TooLateError: As `Service.translate`; or `close` was called.
             HTTPException: 499, the client is gone.
         """
-        max_texts = min(_MAX_TEXTS, self._service.limits.texts)
+        max_texts = min(MAX_TEXTS, self._service.limits.texts)
         with closing(document.pieces(target, max_texts)) as pieces:
             for piece in pieces:
                 async with self._turn:

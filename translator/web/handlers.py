@@ -26,6 +26,8 @@ from translator.inspection import (
     read_gates,
     search_tree,
 )
+from translator.serving.files import MAX_TEXTS
+from translator.serving.service import Limits
 from translator.text import SplitText, printable, split_sentences
 from translator.translations import Hypothesis, SentenceTranslation
 from translator.web.markup import (
@@ -44,11 +46,8 @@ from translator.web.pictures import (
 
 logger = logging.getLogger(__name__)
 
-MAX_BEAM_SIZE = 16  # what one visitor may ask of a shared server
-MAX_ALTERNATIVES = 10
+LIMITS = Limits()  # a visitor may ask for what a program may
 DEFAULT_ALTERNATIVES = 3
-MAX_FILE_CHARACTERS = 200_000
-MAX_FILE_TEXTS = 32  # translated together: others wait half a second for them
 MAX_TYPED = 1_000  # characters that are translated at each pause of typing
 NUM_WORDS = 6  # other words to choose among
 
@@ -135,7 +134,7 @@ class Handlers:
         translator = self.find(title)
         text = checked_text(text, translator.max_characters)
         search = self.search(translator, beam_size)
-        count = checked_count(count, "the number of alternatives", MAX_ALTERNATIVES)
+        count = checked_count(count, "the number of alternatives", LIMITS.hypotheses)
         count = min(count, search.beam_size)
         [translation] = translator.translate([text], search, count)
         sentences = translation.sentences
@@ -149,7 +148,7 @@ class Handlers:
 
     def search(self, translator: Any, beam_size: Any) -> SearchConfig:
         """Returns a translator's search with another beam size."""
-        longest = max(MAX_BEAM_SIZE, translator.search.beam_size)
+        longest = max(LIMITS.beam_size, translator.search.beam_size)
         beam_size = checked_count(beam_size, "the beam size", longest)
         return translator.search.model_copy(update={"beam_size": beam_size})
 
@@ -366,17 +365,17 @@ class Handlers:
             document = Document(
                 Path(path), translator.max_characters, column, name=name
             )
-            if document.num_characters > MAX_FILE_CHARACTERS:
+            if document.num_characters > LIMITS.file_characters:
                 raise UserError(
                     f"{name} has {document.num_characters:,} characters to translate; "
-                    f"at most {MAX_FILE_CHARACTERS:,} are accepted here. Use "
+                    f"at most {LIMITS.file_characters:,} are accepted here. Use "
                     "`translator translate --input` for more."
                 )
             target = Path(folder) / translated_name(
                 Path(name), translator.target_language
             )
             start = time.perf_counter()
-            with closing(document.pieces(target, MAX_FILE_TEXTS)) as pieces:
+            with closing(document.pieces(target, MAX_TEXTS)) as pieces:
                 for piece in pieces:
                     found = translator.translate(piece.texts)
                     piece.translations = [own.text for own in found]

@@ -14,11 +14,10 @@ import numpy as np
 
 from translator.inspection import GateTrace
 from translator.text import SplitText
-from translator.tokenizer import token_labels
+from translator.tokenizer import WORD_START, token_labels
 from translator.translations import Hypothesis
 
 _WORD = re.compile(r"\S+")
-_WORD_START = "\u2581"
 _TEMPLATE = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
 # Probabilities from which a word counts as sure, and as fairly sure.
 _SURE, _FAIR = 0.7, 0.35
@@ -59,7 +58,7 @@ def words_of(hypothesis: Hypothesis) -> list[Word]:
         ):
             if token == "</s>":
                 break
-            if token.startswith(_WORD_START) or not log_probs:
+            if token.startswith(WORD_START) or not log_probs:
                 log_probs.append(0.0)
             log_probs[-1] += log_prob
     if len(log_probs) != len(spans):  # such as UNK, which writes nothing

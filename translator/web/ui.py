@@ -19,8 +19,7 @@ from translator.languages import is_right_to_left, language_name
 from translator.web.doors import UploadLimit
 from translator.web.handlers import (
     DEFAULT_ALTERNATIVES,
-    MAX_ALTERNATIVES,
-    MAX_BEAM_SIZE,
+    LIMITS,
     NOTHING,
     Handlers,
     card_body,
@@ -268,7 +267,7 @@ def _translate_tab(handlers: Handlers, title: str) -> SimpleNamespace:
         )
         page.count = gr.Slider(
             1,
-            MAX_ALTERNATIVES,
+            LIMITS.hypotheses,
             DEFAULT_ALTERNATIVES,
             step=1,
             label="Alternatives",
@@ -540,7 +539,7 @@ def _compare_tab(handlers: Handlers, first: str) -> None:
                 settings.append(
                     gr.Slider(
                         1,
-                        max(MAX_BEAM_SIZE, own.search.beam_size),
+                        max(LIMITS.beam_size, own.search.beam_size),
                         own.search.beam_size if own.is_search_fixed else beam_size,
                         step=1,
                         label=f"Beam size {number}",
@@ -748,7 +747,7 @@ def _source_look(own: Any) -> dict[str, Any]:
 def _beam_look(own: Any) -> dict[str, Any]:
     return {
         "minimum": 1,
-        "maximum": max(MAX_BEAM_SIZE, own.search.beam_size),
+        "maximum": max(LIMITS.beam_size, own.search.beam_size),
         "value": own.search.beam_size,
         "interactive": not own.is_search_fixed,
         "info": "Fixed when this model was exported."
