@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("tensorflow_text", reason="no tensorflow-text on this platform")
 import keras
 import tensorflow as tf
+from copy_network import CopyTranslator
 from tensorflow.core.protobuf import saved_model_pb2
 
 from translator.checkpoints import saved_versions
@@ -24,6 +25,9 @@ from translator.export import (
     ServingModule,
     export_saved_model,
 )
+from translator.inference import Translator
+from translator.placeholders import PLACEHOLDERS
+from translator.search import Hypotheses
 from translator.tokenizer import pad_ids
 
 SENTENCES = ["The red house.", "Where did you leave my keys?", "Nobody"]
@@ -125,9 +129,10 @@ def assert_same(ours, theirs):
         assert our.is_finished == their.is_finished
         assert our.score == pytest.approx(their.score, abs=1e-4)
         assert our.log_prob == pytest.approx(their.log_prob, abs=1e-3)
-        np.testing.assert_allclose(
-            our.attention_weights, their.attention_weights, atol=1e-4
-        )
+        for name in ("attention_weights", "token_log_probs"):
+            np.testing.assert_allclose(
+                getattr(our, name), getattr(their, name), atol=1e-4
+            )
 
 
 def test_it_stands_in_for_the_translator(translator, loaded):
@@ -263,6 +268,66 @@ def test_many_sentences_keep_their_order(translator, loaded, monkeypatch):
     assert loaded.translate_sentences([]) == loaded.translate([]) == []
 
 
+PROTECTED_TEXTS = [
+    "See www.example.com.  Is Oyelaran on Thursday at\u00a0me@example.net?\nNo.",
+    "👩‍👩‍👧",
+    "GO TO www.Example.com! Where Is It On a_b1?",
+    "We ate 345 🍐 of 6789 with Oyelaran.",
+    "a_1 b_2 c_3 d_4 e_5",
+    f"The {PLACEHOLDERS[1]} house on 1234.",
+    " http://example.org/a \n",
+    "Nobody",
+    "",
+]
+
+
+@pytest.fixture(scope="module")
+def protecting(make_run):
+    """A translator with placeholders; its weights are random."""
+    return Translator.load(make_run(placeholders=0.5))
+
+
+@pytest.fixture(scope="module")
+def protecting_dir(protecting, tmp_path_factory):
+    return export_saved_model(protecting, tmp_path_factory.mktemp("exports"))
+
+
+def test_a_network_that_loses_placeholders(protecting, protecting_dir):
+    """Catches: names that the graph does not find, or that training translated; a
+    second translation that differs, or in another one's place."""
+    expected = [found.text for found in protecting.translate(PROTECTED_TEXTS)]
+    loaded = SavedModelTranslator.load(protecting_dir)
+    assert [found.text for found in loaded.translate(PROTECTED_TEXTS)] == expected
+    serve = tf.saved_model.load(str(protecting_dir)).signatures["serving_default"]
+    found = serve(text=tf.constant(PROTECTED_TEXTS))["translation"].numpy()
+    assert [text.decode() for text in found] == expected
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_a_network_that_copies(protecting, monkeypatch, language):
+    """Catches: the best hypothesis taken though it lost a thing, things in the wrong
+    order or in capitals, what is only copied asked of the network."""
+    [second, third, space] = protecting.tokenizer.ids([*PLACEHOLDERS[1:3], "▁"])
+
+    def copy(model, source_ids, search):
+        """The best hypothesis loses the second placeholder; all lose the third."""
+        kept = tf.where(source_ids == third, space, source_ids)
+        ids = tf.stack([tf.where(kept == second, space, kept), kept], axis=1)
+        scores = tf.zeros_like(ids[..., 0], tf.float32)
+        nothing = tf.zeros_like(ids, tf.float32)
+        return Hypotheses(
+            ids, ids[..., 0], scores, scores, scores == 0, nothing, nothing[..., None]
+        )
+
+    monkeypatch.setattr("translator.export.search_translations", copy)
+    monkeypatch.setattr(protecting, "source_language", language)
+    module = ServingModule(protecting)
+    found = module.translate(tf.constant(PROTECTED_TEXTS))["translation"].numpy()
+    theirs = CopyTranslator(PLACEHOLDERS[2], language, protecting.translated_names)
+    expected = theirs.translate(PROTECTED_TEXTS)
+    assert [text.decode() for text in found] == [own.text for own in expected]
+
+
 def test_a_seed_set_later_does_no_harm(loaded):
     """Catches: a tokenizer of the session, which a new seed destroys."""
     before = loaded.translate(SENTENCES)
@@ -372,12 +437,14 @@ def operations_of(saved_model_dir):
     return {node.op for node in nodes} - names
 
 
-def test_an_older_server_has_all_operations(saved_model_dir):
+def test_an_older_server_has_all_operations(saved_model_dir, protecting_dir):
     """Catches: an operation that is newer than TensorFlow Serving, which follows a
     minor version behind. The list is of TensorFlow 2.20 and TensorFlow Text 2.20.
     """
     path = Path(__file__).with_name("operations_of_tensorflow_2_20.txt")
-    assert operations_of(saved_model_dir) <= {*path.read_text("utf-8").split()}
+    allowed = {*path.read_text("utf-8").split()}
+    assert operations_of(saved_model_dir) <= allowed
+    assert operations_of(protecting_dir) <= allowed
 
 
 def test_the_graph_needs_no_python_and_no_gpu(saved_model_dir):

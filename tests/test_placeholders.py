@@ -69,7 +69,7 @@ def test_what_is_taken_out(thing, frame):
     [
         "and/or, he/she, km/h / mph",
         "at 7:45 on the 21st of the 1990s, 10km, 5.",
-        "It is late.We wait e.g. at 5 p.m. with 12 men and 1,000,000 cats.",
+        "It is late.We wait e.g. at 5 p.m. with 12 men and 100,000,000 cats.",
         "a well-known C# T-shirt & R&D - @ # &#39;",
         "Rita met Oyelaran in New York",
         "本当ですか？ Привет, как дела?",

@@ -5,7 +5,8 @@ again. A program that loads it needs TensorFlow and TensorFlow Text, not this pa
 
     OUT/NAME/VERSION/                 as TensorFlow Serving looks for it
         saved_model.pb, variables/    the graph and its weights
-        assets.extra/translator.json  what `SavedModelTranslator` needs to know
+        assets.extra/translator.json  what `SavedModelTranslator` needs to know, with
+        assets.extra/tokenizer.model  the subwords, which the graph has itself
         assets.extra/tf_serving_warmup_requests   what a server asks it first
 
 Shapes: B batch, N sentences of all texts, S source length, T target length, K
@@ -22,15 +23,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from translator import graph_text
-from translator.checkpoints import replacing, saved_versions
+from translator import graph_placeholders, graph_text
+from translator.checkpoints import TOKENIZER_NAME, replacing, saved_versions
 from translator.config import SearchConfig
 from translator.errors import UserError
 from translator.inference import Translator, search_translations
 from translator.startup import silent_stderr
 from translator.text import NORMALIZATION_RULES, normalize_text
-from translator.tokenizer import EOS_ID, PAD_ID, UNK_ID
+from translator.tokenizer import (
+    EOS_ID,
+    MAX_KNOWN_SUBWORDS,
+    PAD_ID,
+    UNK_ID,
+    Tokenizer,
+)
 from translator.translations import (
+    NOUNS_LIKE_NAMES,
     Hypothesis,
     SentenceTranslation,
     TextTranslator,
@@ -41,7 +49,7 @@ WeightsKind = Literal["float32", "float16", "int8"]
 # The axis of a matrix along which numbers of 8 bits share a scale, by its name.
 _SHARED_AXES = {"kernel": 0, "recurrent_kernel": 0, "embeddings": 1}
 # Facts for `SavedModelTranslator`; TensorFlow passes over the folder.
-_FACTS_NAME = "assets.extra/translator.json"
+_FACTS_NAME = Path("assets.extra/translator.json")
 _NBEST = "translate_nbest"
 _WARM_UP_NAME = "assets.extra/tf_serving_warmup_requests"
 # Of other lengths: functions that are traced are so for all of them.
@@ -118,6 +126,10 @@ class ServingModule(tf.Module):
 
         # The network in a function: as an attribute, its variables would be saved, too.
         self._find = find
+        self._has_placeholders = bool(translator.tokenizer.placeholders)
+        # Where each noun has a capital, it tells nothing of names.
+        self._finds_names = translator.source_language not in NOUNS_LIKE_NAMES
+        self._translated_names = sorted(translator.translated_names)
         with silent_stderr():  # "use identity normalization"
             self.tokenizer = self._text.SentencepieceTokenizer(
                 translator.tokenizer.model_bytes, out_type=tf.int32, add_eos=True
@@ -128,9 +140,6 @@ class ServingModule(tf.Module):
     )
     def translate(self, text):
         """Signature `serving_default`: texts as `TextTranslator.translate` takes them.
-
-        But no placeholder takes the place of what cannot be translated: the network
-        spells it as well as it can.
 
         Args:
             text: UTF-8 strings, shape `(batch_size,)`, of any number of sentences and
@@ -143,14 +152,13 @@ class ServingModule(tf.Module):
             a digit stays as it is; its score is 0.
         """
         texts = graph_text.split_sentences(_valid_utf8(text))
-        sentences, is_upper = graph_text.fold_capitals(texts.sentences)  # (N,)
-        best = self._translate_nbest(sentences)
-        translations = best["translations"][:, 0]
-        capitals = tf.strings.upper(translations, "utf-8")
-        translations = tf.where(is_upper, capitals, translations)
+        if self._has_placeholders:
+            translations, scores = self._translate_protected(texts.sentences)
+        else:
+            translations, scores = self._translate_folded(texts.sentences)
         return {
             "translation": texts.join(translations),
-            "score": texts.mean_scores(best["scores"][:, 0]),
+            "score": texts.mean_scores(scores),
         }
 
     @tf.function(
@@ -159,13 +167,14 @@ class ServingModule(tf.Module):
     def translate_nbest(self, text):
         """Signature `translate_nbest`: all hypotheses, and what they looked at.
 
-        Each text is one sentence, and is translated as it is. Blank text gives an empty
-        translation of score 0.
+        Each text is one sentence, and is translated as it is, without placeholders.
+        Blank text gives an empty translation of score 0.
 
         Returns:
             `translations` `(B, K)`, `scores` `(B, K)`, `log_probs` `(B, K)`,
             `is_finished` `(B, K)`, `tokens` `(B, K, T)` padded with empty strings,
-            `source_tokens` `(B, S)` likewise, and `attention_weights` `(B, K, T, S)`.
+            `token_log_probs` `(B, K, T)`, `source_tokens` `(B, S)` padded likewise,
+            and `attention_weights` `(B, K, T, S)`.
         """
         return self._translate_nbest(text)
 
@@ -219,6 +228,69 @@ class ServingModule(tf.Module):
             "translate_ids": self.translate_ids,
         }
 
+    def _translate_folded(self, sentences):
+        """Returns translations `(N,)` and their scores, of sentences in any letters."""
+        text, is_upper = graph_text.fold_capitals(sentences)
+        best = self._translate_nbest(text)
+        return _capitalize(best["translations"][:, 0], is_upper), best["scores"][:, 0]
+
+    def _translate_protected(self, sentences):
+        """As `_translate_folded`, past what is copied: see `_translate_prepared` of
+        `TextTranslator`, which says it in Python."""
+        neat = graph_placeholders.restore(self._normalize(sentences), None)
+        protected, is_upper = self._prepare(neat)
+        is_copy = protected.is_copy
+        found = self._translate_nbest(tf.where(is_copy, "", protected.text))
+        is_intact = protected.is_intact(found["translations"])  # (N, K)
+        first = tf.argmax(is_intact, axis=1)
+        best = tf.gather(found["translations"], first, batch_dims=1)
+        scores = tf.gather(found["scores"], first, batch_dims=1)
+        best = graph_placeholders.restore(
+            _capitalize(best, is_upper), protected.originals
+        )
+        is_lost = ~tf.reduce_any(is_intact, axis=1) & ~is_copy
+        best, scores = self._translate_lost(neat, is_lost, best, scores)
+        return tf.where(is_copy, sentences, best), scores
+
+    def _translate_lost(self, sentences, is_lost, translations, scores):
+        """Replaces those translations that are lost by those of plain sentences."""
+
+        def replace():
+            found = self._translate_folded(tf.boolean_mask(sentences, is_lost))
+            plain = graph_placeholders.restore(found[0], None)
+            return tuple(
+                tf.tensor_scatter_nd_update(before, tf.where(is_lost), after)
+                for before, after in ((translations, plain), (scores, found[1]))
+            )
+
+        return tf.cond(tf.reduce_any(is_lost), replace, lambda: (translations, scores))
+
+    def _prepare(self, sentences):
+        """`TextTranslator.prepare` in the graph, of normalised sentences.
+
+        Returns:
+            `ProtectedSentences` in the letters that models know, and bool `(N,)`:
+            which were all capitals.
+        """
+        protected = graph_placeholders.protect(sentences)
+        originals = protected.originals
+        text, is_upper = graph_text.fold_capitals(protected.text)
+        if self._finds_names:
+            named = graph_placeholders.protect(sentences, self._is_unknown)
+            is_neat = text == protected.text
+            text = tf.where(is_neat, named.text, text)
+            originals = tf.where(is_neat[:, None], named.originals, originals)
+        return graph_placeholders.ProtectedSentences(text, originals), is_upper
+
+    def _is_unknown(self, names):
+        """Which words `(M,)` are names that the network does not know."""
+        num_subwords = self.tokenizer.tokenize(self._normalize(names)).row_lengths()
+        is_cut = num_subwords > MAX_KNOWN_SUBWORDS + 1  # EOS
+        if not self._translated_names:
+            return is_cut
+        is_known = tf.reduce_any(names[:, None] == self._translated_names, axis=1)
+        return is_cut & ~is_known
+
     def _translate_nbest(self, text):
         text = self._normalize(text)
         source_ids = self.tokenizer.tokenize(text).to_tensor(PAD_ID)  # (B, S)
@@ -238,6 +310,7 @@ class ServingModule(tf.Module):
             "log_probs": tf.where(is_blank, 0.0, found.log_probs),
             "is_finished": found.is_finished,
             "tokens": self._tokens(found.ids),
+            "token_log_probs": found.token_log_probs,
             "source_tokens": self._tokens(source_ids),
             "attention_weights": found.attention_weights,
         }
@@ -252,6 +325,11 @@ class ServingModule(tf.Module):
     def _tokens(self, ids):
         tokens = self.tokenizer.id_to_string(ids)
         return tf.where(ids == PAD_ID, "", tokens)
+
+
+def _capitalize(translations, is_upper):
+    capitals = tf.strings.upper(translations, "utf-8")
+    return tf.where(is_upper, capitals, translations)
 
 
 def _valid_utf8(text):
@@ -346,12 +424,14 @@ def _message(fields: dict[int, bytes]) -> bytes:
 def _write_facts(translator: Translator, path: Path) -> None:
     facts = {
         "name": translator.name,
+        "translated_names": sorted(translator.translated_names),
         "source_language": translator.source_language,
         "target_language": translator.target_language,
         "search": translator.search.model_dump(),
         "card": translator.card,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
+    translator.tokenizer.save(path.with_name(TOKENIZER_NAME))
     with replacing(path) as part:
         part.write_text(json.dumps(facts, ensure_ascii=False, indent=2), "utf-8")
 
@@ -364,12 +444,14 @@ class SavedModelTranslator(TextTranslator):
 
     is_search_fixed = True
 
-    def __init__(self, saved_model, facts: dict):
+    def __init__(self, saved_model, tokenizer: Tokenizer, facts: dict):
         super().__init__(
             facts["name"],
             facts["source_language"],
             facts["target_language"],
             SearchConfig(**facts["search"]),
+            tokenizer,
+            frozenset(facts["translated_names"]),
         )
         self.card = facts["card"]
         # Held, as its variables live as long as it does.
@@ -389,7 +471,8 @@ class SavedModelTranslator(TextTranslator):
             facts = json.loads((path / _FACTS_NAME).read_text("utf-8"))
             with silent_stderr():
                 saved_model = tf.saved_model.load(str(path))
-            return cls(saved_model, facts)
+            tokenizer = Tokenizer.load(path / _FACTS_NAME.with_name(TOKENIZER_NAME))
+            return cls(saved_model, tokenizer, facts)
         except _LOAD_ERRORS as error:
             first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(
@@ -450,6 +533,7 @@ def _sentence_translation(
                 tokens=tokens,
                 attention_weights=weights[: len(tokens), : len(source_tokens)],
                 is_finished=bool(outputs["is_finished"][row, rank]),
+                token_log_probs=outputs["token_log_probs"][row, rank, : len(tokens)],
             )
         )
     return SentenceTranslation(sentence, source_tokens, hypotheses)

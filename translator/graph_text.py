@@ -75,6 +75,37 @@ class SplitTexts(NamedTuple):
         return tf.math.unsorted_segment_mean(scores, rows, self.num_texts)
 
 
+class Exchange(NamedTuple):
+    """Which character stands for each.
+
+    Attributes:
+        starts: Code points where ranges begin, in their order.
+        values: The code point that stands for all of each range.
+    """
+
+    starts: list[int]
+    values: list[int]
+
+
+def make_exchange(stand_in: Callable[[str], str]) -> Exchange:
+    """Asks of every character which one stands for it."""
+    starts, values = [], []
+    for code in range(sys.maxunicode + 1):
+        value = ord(stand_in(chr(code)))
+        if not values or value != values[-1]:
+            starts.append(code)
+            values.append(value)
+    return Exchange(starts, values)
+
+
+def exchange(codes, table: Exchange):
+    """Returns the texts `(B,)` of ragged code points, with other characters."""
+    places = tf.searchsorted(table.starts, codes.flat_values, side="right") - 1
+    return tf.strings.unicode_encode(
+        codes.with_flat_values(tf.gather(table.values, places)), "UTF-8"
+    )
+
+
 def split_sentences(text) -> SplitTexts:
     """Cuts texts, valid UTF-8 of shape `(B,)`, as `text.split_sentences` does."""
     codes = tf.strings.unicode_decode(text, "UTF-8")  # (B, characters)
@@ -212,26 +243,15 @@ def _matches(text, pattern: str):
 
 def _shape(codes):
     """Returns the shapes of texts, given their ragged code points."""
-    starts, values = _shape_table()
-    places = tf.searchsorted(starts, codes.flat_values, side="right") - 1
-    return tf.strings.unicode_encode(
-        codes.with_flat_values(tf.gather(values, places)), "UTF-8"
-    )
+    return exchange(codes, _shape_table())
 
 
 @functools.cache
-def _shape_table() -> tuple[list[int], list[int]]:
-    """Returns code points where a range starts, and which stands for each range."""
-    first_of_kind: dict[tuple, int] = {}
-    starts, values = [], []
-    for code in range(sys.maxunicode + 1):
-        value = code
-        if chr(code) not in _KEPT:
-            value = first_of_kind.setdefault(_kind(chr(code)), code)
-        if not values or value != values[-1]:
-            starts.append(code)
-            values.append(value)
-    return starts, values
+def _shape_table() -> Exchange:
+    first_of_kind: dict[tuple, str] = {}
+    return make_exchange(
+        lambda c: c if c in _KEPT else first_of_kind.setdefault(_kind(c), c)
+    )
 
 
 def _kind(character: str) -> tuple[bool, ...]:
@@ -250,7 +270,7 @@ def _kind(character: str) -> tuple[bool, ...]:
 
 def _characters(belongs: Callable[[str], bool]) -> str:
     """Returns the class, for RE2, of the characters of shapes that belong to it."""
-    alphabet = map(chr, sorted({*_shape_table()[1]}))
+    alphabet = map(chr, sorted({*_shape_table().values}))
     return "[" + "".join(rf"\x{{{ord(c):x}}}" for c in alphabet if belongs(c)) + "]"
 
 

@@ -28,6 +28,9 @@ UNK_ID = 1
 BOS_ID = 2
 EOS_ID = 3
 
+# Of names that a network knows; of rarer ones it knows no more than their letters.
+MAX_KNOWN_SUBWORDS = 2
+
 # The vocabulary of a larger corpus is made from a random sample of this many lines, or
 # fewer if they are long: SentencePiece takes some 24 bytes a character.
 MAX_TRAINING_LINES = 250_000
@@ -260,8 +263,8 @@ class Tokenizer:
         return normalize_text(self._processor.decode(list(_words_of(ids))))
 
     def is_cut(self, word: str) -> bool:
-        """Whether it takes three subwords or more to write a word: a rare one."""
-        return len(self.encode(word)) > 3  # with EOS
+        """Whether a word is a rare one, of more than `MAX_KNOWN_SUBWORDS`."""
+        return len(self.encode(word)) > MAX_KNOWN_SUBWORDS + 1  # EOS
 
     def tokens(self, ids: Iterable[int]) -> list[str]:
         """Returns the subword of each id. A leading `▁` stands for a space."""

@@ -26,7 +26,7 @@ from translator.tokenizer import PAD_ID, Tokenizer, pad_ids
 # Longest text `translate` takes, in characters: about four pages.
 MAX_CHARACTERS = 10_000
 # Languages that write all their nouns with a capital.
-_NOUNS_LIKE_NAMES = ("de", "lb")
+NOUNS_LIKE_NAMES = ("de", "lb")
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,9 @@ class TextTranslator(ABC):
         source_language: Code of the language it reads, such as `en`.
         target_language: Code of the language it writes.
         search: How it searches when nothing else is asked for.
+        tokenizer: The subwords that the network was trained on, where they are known.
+        translated_names: Words that look like unknown names, and are none: see
+            `find_translated_names`.
 
     Attributes:
         max_characters: Longest text that `translate` takes.
@@ -162,11 +165,15 @@ class TextTranslator(ABC):
         source_language: str,
         target_language: str,
         search: SearchConfig,
+        tokenizer: Tokenizer | None = None,
+        translated_names: Collection[str] = (),
     ):
         self.name = name
         self.source_language = source_language
         self.target_language = target_language
         self.search = search
+        self.tokenizer = tokenizer
+        self.translated_names = translated_names
 
     @abstractmethod
     def translate_sentences(
@@ -223,11 +230,28 @@ class TextTranslator(ABC):
     def prepare(self, sentence: str, is_protected: bool = True) -> PreparedSentence:
         """Returns a sentence as the network gets it.
 
+        In the letters that models know: see `fold_capitals`. If the vocabulary has
+        placeholders, they stand for what cannot be translated: see `protect`.
+        A word with a capital is a name that the network does not know if it takes three
+        subwords or more, and training did not translate it. There are none in a
+        sentence whose words all have one, nor in German, where nouns have.
+
         Args:
             sentence: One, as the user typed it.
             is_protected: Whether placeholders may stand in it.
         """
-        return PreparedSentence(*fold_capitals(sentence))
+        if not (self.tokenizer and self.tokenizer.placeholders):
+            return PreparedSentence(*fold_capitals(sentence))
+        placeholders = self.tokenizer.placeholders if is_protected else ""
+        sentence = normalize_text(sentence)
+        protected, originals = protect(sentence, placeholders)
+        text, is_upper = fold_capitals(protected)
+        if text == protected and self.source_language not in NOUNS_LIKE_NAMES:
+            text, originals = protect(sentence, placeholders, self._is_unknown)
+        return PreparedSentence(text, is_upper, originals)
+
+    def _is_unknown(self, name: str) -> bool:
+        return name not in self.translated_names and self.tokenizer.is_cut(name)
 
     def _translate_prepared(
         self,
@@ -321,8 +345,7 @@ class SubwordTranslator(TextTranslator):
         config: Options of its run.
         name: What to call it.
         card: Its model card, Markdown.
-        translated_names: Words that look like unknown names, and are none: see
-            `find_translated_names`.
+        translated_names: As of `TextTranslator`.
         num_threads: How many batches are searched at the same time, each on a thread
             of its own; default, one for each core that this process may use. A single
             batch is searched by the thread that asks.
@@ -350,34 +373,12 @@ class SubwordTranslator(TextTranslator):
             config.data.source_language,
             config.data.target_language,
             config.search,
+            tokenizer,
+            translated_names,
         )
-        self.tokenizer = tokenizer
         self.config = config
         self.card = card
-        self.translated_names = translated_names
         self.num_threads = num_threads or count_cores()
-
-    def prepare(self, sentence: str, is_protected: bool = True) -> PreparedSentence:
-        """Returns a sentence as the network gets it, see `placeholders.protect`.
-
-        A word with a capital is a name that the network does not know if it takes three
-        subwords or more, and training did not translate it. There are none in a
-        sentence whose words all have one, nor in German, where nouns have.
-        """
-        placeholders = self.tokenizer.placeholders
-        if not placeholders:
-            return super().prepare(sentence)
-        if not is_protected:
-            placeholders = ""
-        sentence = normalize_text(sentence)
-        protected, originals = protect(sentence, placeholders)
-        text, is_upper = fold_capitals(protected)
-        if text == protected and self.source_language not in _NOUNS_LIKE_NAMES:
-            text, originals = protect(sentence, placeholders, self._is_unknown)
-        return PreparedSentence(text, is_upper, originals)
-
-    def _is_unknown(self, name: str) -> bool:
-        return name not in self.translated_names and self.tokenizer.is_cut(name)
 
     @abstractmethod
     def search_batch(

@@ -1,0 +1,134 @@
+"""`placeholders` as a TensorFlow graph, for programs without Python.
+
+Shapes: N sentences, P pieces of all sentences, M words, C placeholders.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from translator.graph_text import Exchange, exchange, make_exchange
+from translator.placeholders import (
+    BEFORE_NAME,
+    PLACEHOLDERS,
+    TOKEN_PATTERN,
+    shape_of,
+)
+
+# Around the parts of a shape, which has no other such character.
+_CUT = "\x04"
+# Of each token: a thing, a word that may be a name, or what stays; two of them empty.
+_PARTS = f"\\1\\3{_CUT}\\5{_CUT}\\2\\4\\6{_CUT}"
+_IS_THING, _IS_NAME = 0, 1
+
+
+class ProtectedSentences(NamedTuple):
+    """Sentences with placeholders, and what these stand for.
+
+    Attributes:
+        text: Strings, shape `(N,)`.
+        originals: Strings, shape `(N, C)`; empty behind the last one.
+    """
+
+    text: tf.Tensor
+    originals: tf.Tensor
+
+    @property
+    def is_copy(self):
+        """bool `(N,)`: whether there is nothing in it to translate."""
+        codes = tf.strings.unicode_decode(self.text, "UTF-8")
+        shapes = exchange(codes, _shape_table())
+        has_words = tf.strings.regex_full_match(shapes, ".*[0-9A-Za-z].*")
+        return (self.originals[:, 0] != "") & ~has_words
+
+    def is_intact(self, translations):
+        """Whether translations `(N, K)` have the placeholder of each original, once.
+
+        As placeholders that stand for nothing are dropped, they do no harm where there
+        are no originals at all.
+        """
+        is_intact = tf.ones_like(translations, tf.bool)
+        for place, placeholder in enumerate(PLACEHOLDERS):
+            other = f"[^{placeholder}]*"
+            is_intact &= tf.where(
+                self.originals[:, place, None] == "",
+                tf.strings.regex_full_match(translations, other),
+                tf.strings.regex_full_match(translations, other + placeholder + other),
+            )
+        return is_intact | (self.originals[:, 0, None] == "")
+
+
+def protect(
+    sentences, is_unknown: Callable[[tf.Tensor], tf.Tensor] | None = None
+) -> ProtectedSentences:
+    """Puts placeholders into sentences `(N,)`, as `placeholders.protect` does.
+
+    Args:
+        sentences: Valid UTF-8.
+        is_unknown: Takes capitalised words `(M,)` and tells, bool `(M,)`, which are
+            unknown names; default, none is.
+    """
+    sentences = restore(sentences, None)
+    codes = tf.strings.unicode_decode(sentences, "UTF-8")
+    shapes = exchange(codes, _shape_table())  # (N,)
+    parts = tf.strings.regex_replace(shapes, TOKEN_PATTERN, _PARTS)
+    parts = tf.strings.split(parts, _CUT)  # (N, parts of a sentence)
+    lengths = tf.strings.length(parts.flat_values, "UTF8_CHAR")
+    rows = parts.value_rowids()  # (P,)
+    firsts = tf.gather(parts.row_starts(), rows)
+    pieces = tf.strings.unicode_encode(
+        tf.RaggedTensor.from_row_lengths(codes.flat_values, lengths), "UTF-8"
+    )
+    kinds = tf.where(lengths > 0, (tf.range(tf.size(rows, tf.int64)) - firsts) % 3, 2)
+    is_thing = kinds == _IS_THING
+    if is_unknown:
+        ends = tf.cumsum(lengths, exclusive=True)
+        starts = ends - tf.gather(ends, firsts)
+        # At the start of a sentence nothing stands before.
+        padded = tf.strings.join(["..", tf.gather(shapes, rows)])
+        before = tf.strings.substr(padded, starts, tf.fill(tf.shape(starts), 2))
+        may_be_name = kinds == _IS_NAME
+        may_be_name &= tf.strings.regex_full_match(before, BEFORE_NAME)
+        places = tf.where(may_be_name)
+        unknown = is_unknown(tf.gather_nd(pieces, places))
+        is_thing = tf.tensor_scatter_nd_update(is_thing, places, unknown)
+    counts = tf.cumsum(tf.cast(is_thing, tf.int64), exclusive=True)
+    numbers = counts - tf.gather(counts, firsts)  # of the things of a sentence
+    is_taken = is_thing & (numbers < len(PLACEHOLDERS))
+    taken, places = tf.boolean_mask(pieces, is_taken), tf.where(is_taken)
+    numbers, of_rows = tf.boolean_mask(numbers, is_taken), tf.gather_nd(rows, places)
+    pieces = tf.tensor_scatter_nd_update(
+        pieces, places, tf.gather([*PLACEHOLDERS], numbers)
+    )
+    num_sentences = tf.size(sentences, tf.int64)
+    return ProtectedSentences(
+        tf.strings.unsorted_segment_join(pieces, rows, num_sentences),
+        tf.tensor_scatter_nd_update(
+            tf.fill([num_sentences, len(PLACEHOLDERS)], ""),
+            tf.stack([of_rows, numbers], axis=1),
+            taken,
+        ),
+    )
+
+
+def restore(text, originals):
+    """Puts the originals `(N, C)` back into texts `(N,)`, where each is once.
+
+    Placeholders that stand for nothing are dropped, all of them if `originals` is None.
+    """
+    for place, placeholder in enumerate(PLACEHOLDERS):
+        if originals is not None:
+            head = tf.strings.regex_replace(text, f"(?s){placeholder}.*", "")
+            tail = tf.strings.regex_replace(text, f"(?s)^[^{placeholder}]*", "")
+            text = tf.strings.join(
+                [head, tf.where(tail == "", "", originals[:, place]), tail]
+            )
+        text = tf.strings.regex_replace(text, placeholder, "")
+    return text
+
+
+@functools.cache
+def _shape_table() -> Exchange:
+    return make_exchange(shape_of)
