@@ -404,11 +404,11 @@ def make_trainer(tmp_path, tokenizer, monkeypatch):
     def make(losses=(), scores=(), **options):
         options = {"batch_tokens": 16, "epochs": 2, "patience": 0} | options
         config = make_config("tiny", options=SMALL | options)
+        model = build_model(config.model, tokenizer.vocabulary_size)
         trainer = Trainer(
             config,
             tmp_path,
-            build_model(config.model, tokenizer.vocabulary_size),
-            tokenizer,
+            Translator(model, tokenizer, config),
             SimpleNamespace(train=ListedPairs(PAIRS), dev=PAIRS[:3]),
             tf.distribute.get_strategy(),
             Console(file=io.StringIO()),

@@ -26,7 +26,7 @@ class Echo(TextTranslator):
         super().__init__("echo", "en", "es", SearchConfig())
         self.asked = []
 
-    def translate_sentences(self, sentences, search=None, num_hypotheses=1):
+    def search_sentences(self, sentences, search=None, num_hypotheses=1):
         self.asked += sentences
         weights = np.zeros((0, 0), np.float32)
         return [
@@ -63,10 +63,14 @@ def test_capitals_are_translated_in_small_letters_and_come_back():
     assert third.source_text == "Who Is That Man Here?"
 
 
-def test_sentences_are_translated_as_they_are():
-    assert (
-        Echo().translate_sentences(["STOP NOW"])[0].hypotheses[0].text == "«STOP NOW»"
-    )
+def test_sentences_are_not_split_further():
+    """Catches: half of a sentence in the answer; capitals that the network gets."""
+    translator = Echo()
+    [found] = translator.translate_sentences(["STOP! NOW"])
+    assert translator.asked == ["Stop! now"]
+    assert found.hypotheses[0].text == "«STOP! NOW»"
+    [found] = translator.search_sentences(["STOP! NOW"])
+    assert found.hypotheses[0].text == "«STOP! NOW»"
 
 
 FIRST, SECOND, *_ = PLACEHOLDERS
@@ -158,7 +162,7 @@ class Forgetful(TextTranslator):
         text, originals = protect(sentence)
         return PreparedSentence(text, False, originals)
 
-    def translate_sentences(self, sentences, search=None, num_hypotheses=1):
+    def search_sentences(self, sentences, search=None, num_hypotheses=1):
         self.counts.append(num_hypotheses)
         weights = np.ones((1, 1), np.float32)
         return [

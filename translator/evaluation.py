@@ -47,7 +47,7 @@ _CHUNK_SIZE = 512
 
 
 class SentenceTranslator(Protocol):
-    """What `evaluate` needs of a translator; see `translator.inference`."""
+    """What `evaluate` needs of a translator; see `translator.translations`."""
 
     def translate_sentences(
         self, sentences: Sequence[str], search: SearchConfig | None = None
@@ -403,10 +403,10 @@ def evaluate(
     search: SearchConfig | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> EvaluationReport:
-    """Translates the sentences of a set, as they are, and scores what comes out.
+    """Translates the sentences of a set and scores what comes out.
 
     Args:
-        translator: Anything with the `translate_sentences` of `Translator`.
+        translator: Anything with the `translate_sentences` of `TextTranslator`.
         test: Sentences and references.
         search: How to search; default, the translator's own options.
         progress: Called now and then with the number of sentences translated.

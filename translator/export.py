@@ -235,8 +235,8 @@ class ServingModule(tf.Module):
         return _capitalize(best["translations"][:, 0], is_upper), best["scores"][:, 0]
 
     def _translate_protected(self, sentences):
-        """As `_translate_folded`, past what is copied: see `_translate_prepared` of
-        `TextTranslator`, which says it in Python."""
+        """As `_translate_folded`, past what is copied: what `translate_sentences` of
+        `TextTranslator` says in Python."""
         neat = graph_placeholders.restore(self._normalize(sentences), None)
         protected, is_upper = self._prepare(neat)
         is_copy = protected.is_copy
@@ -480,13 +480,13 @@ class SavedModelTranslator(TextTranslator):
                 f"{first_line}."
             ) from None
 
-    def translate_sentences(
+    def search_sentences(
         self,
         sentences: Sequence[str],
         search: SearchConfig | None = None,
         num_hypotheses: int = 1,
     ) -> list[SentenceTranslation]:
-        """Translates sentences as they are: see `Translator.translate_sentences`.
+        """Translates sentences as they are: see `Translator.search_sentences`.
 
         Raises:
             UserError: Other search options than those it was exported with.

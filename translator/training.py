@@ -377,8 +377,7 @@ class Trainer:
     Args:
         config: All options.
         run_dir: The run folder.
-        model: The network, made in the strategy's scope.
-        tokenizer: The run's subwords.
+        translator: Of the network to train, made in the strategy's scope.
         corpus: Training and development pairs.
         strategy: Where the steps run.
         console: Where progress is shown.
@@ -389,8 +388,7 @@ class Trainer:
         self,
         config: Config,
         run_dir: Path,
-        model: Seq2Seq,
-        tokenizer: Tokenizer,
+        translator: Translator,
         corpus: PreparedCorpus,
         strategy: tf.distribute.Strategy,
         console: Console,
@@ -398,13 +396,13 @@ class Trainer:
     ):
         self.config = config.training
         self.run_dir = run_dir
-        self.model = model
+        self.model = translator.model
         self.console = console
         self.strategy = strategy
-        self.train_step = TrainStep(model, self.config, strategy, num_parts)
+        self.train_step = TrainStep(self.model, self.config, strategy, num_parts)
         self.plan = BatchPlan(
             corpus.train,
-            tokenizer,
+            translator.tokenizer,
             self.config.batch_tokens,
             self.config.seed,
             config.data.subword_sampling,
@@ -412,7 +410,7 @@ class Trainer:
             config.data.placeholders,
         )
         self.validator = Validator(
-            Translator(model, tokenizer, config),
+            translator,
             corpus.dev[: self.config.validation_pairs],
             self.config.batch_tokens,
         )
@@ -652,9 +650,9 @@ def train(
         f"{model.count_params():,} parameters, {tokenizer.vocabulary_size:,} subwords",
         highlight=False,
     )
-    trainer = Trainer(
-        config, run_dir, model, tokenizer, corpus, strategy, console, num_parts
-    )
+    names = _find_translated_names(config, corpus, tokenizer)
+    translator = Translator(model, tokenizer, config, translated_names=names)
+    trainer = Trainer(config, run_dir, translator, corpus, strategy, console, num_parts)
     if resume:
         trainer.restore()
     save_config(
@@ -665,7 +663,7 @@ def train(
         vocabulary_size=tokenizer.vocabulary_size,
         corpus_info=corpus.info,
         command=command,
-        translated_names=_find_translated_names(config, corpus, tokenizer),
+        translated_names=" ".join(names),
     )
     trainer.run()
     write_card(run_dir)
@@ -739,8 +737,8 @@ def _train_tokenizer(
 
 def _find_translated_names(
     config: Config, corpus: PreparedCorpus, tokenizer: Tokenizer
-) -> str:
-    """Returns them in one line; of a model that copies nothing, none."""
+) -> list[str]:
+    """Lists none for a model that copies nothing."""
     if not config.data.placeholders:
-        return ""
-    return " ".join(find_translated_names(corpus.train, tokenizer.is_cut))
+        return []
+    return find_translated_names(corpus.train, tokenizer.is_cut)

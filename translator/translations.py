@@ -176,13 +176,13 @@ class TextTranslator(ABC):
         self.translated_names = translated_names
 
     @abstractmethod
-    def translate_sentences(
+    def search_sentences(
         self,
         sentences: Sequence[str],
         search: SearchConfig | None = None,
         num_hypotheses: int = 1,
     ) -> list[SentenceTranslation]:
-        """Translates sentences as they are, without splitting them further."""
+        """Translates sentences as they are: `translate_sentences` asks this."""
 
     def translate(
         self,
@@ -211,7 +211,7 @@ class TextTranslator(ABC):
         self.check_lengths(texts)
         parts = [split_sentences(text) for text in texts]
         sentences = [sentence for part in parts for sentence in part.sentences]
-        remaining = iter(self._translate_prepared(sentences, search, num_hypotheses))
+        remaining = iter(self.translate_sentences(sentences, search, num_hypotheses))
         translations = []
         for text, part in zip(texts, parts, strict=True):
             own = [next(remaining) for _ in part.sentences]
@@ -253,19 +253,39 @@ class TextTranslator(ABC):
     def _is_unknown(self, name: str) -> bool:
         return name not in self.translated_names and self.tokenizer.is_cut(name)
 
-    def _translate_prepared(
+    def translate_sentences(
         self,
         sentences: Sequence[str],
-        search: SearchConfig | None,
-        num_hypotheses: int,
+        search: SearchConfig | None = None,
+        num_hypotheses: int = 1,
         prefixes: Sequence[str] = (),
     ) -> list[SentenceTranslation]:
-        """As `translate_sentences`, but as `prepare` makes them.
+        """Translates sentences, without splitting them further.
 
-        Hypotheses that lost a placeholder, or wrote one twice, come behind the others
-        of the beam. If all did, the sentence is translated again without any. A
-        sentence of things to copy is its own translation.
+        The network gets each as `prepare` makes it. Hypotheses that lost a placeholder,
+        or wrote one twice, come behind the others of the beam. If all did, the sentence
+        is translated again without any. A sentence of things to copy is its own
+        translation; that of a blank one is empty, with a score of 0.
+
+        Args:
+            sentences: Any number of them.
+            search: How to search; default, the run's own options.
+            num_hypotheses: Hypotheses for each sentence, at most the beam size.
+            prefixes: For each sentence the text that its translations begin with;
+                empty: all are free. The last word of one may be unfinished. Only if
+                `can_be_inspected`.
+
+        Raises:
+            UserError: `num_hypotheses` out of range, or not one prefix for each
+                sentence.
         """
+        _check_texts(sentences)
+        _check_texts(prefixes)
+        if len(prefixes) not in (0, len(sentences)):
+            raise UserError(
+                f"there must be one prefix for each of the {len(sentences)} sentences. "
+                f"Received: {len(prefixes)}."
+            )
         prepared = [self.prepare(sentence) for sentence in sentences]
         results = [blank_translation(sentence, sentence) for sentence in sentences]
         places = [i for i, own in enumerate(prepared) if prefixes or not own.is_copy]
@@ -276,7 +296,7 @@ class TextTranslator(ABC):
             count = num_hypotheses
             if any(prepared[i].originals for i in places):
                 count = max(count, (search or self.search).beam_size)
-            found = self.translate_sentences(texts, search, count, **options)
+            found = self.search_sentences(texts, search, count, **options)
             lost = []
             for i, translation in zip(places, found, strict=True):
                 own = prepared[i]
@@ -447,10 +467,9 @@ class SubwordTranslator(TextTranslator):
         """
         self.check_lengths([text, prefix])
         parts = split_sentences(text)
-        prefixes = [prefix, *[""] * (len(parts.sentences) - 1)]
-        found = self._translate_prepared(
-            parts.sentences, search, num_hypotheses, prefixes
-        )
+        sentences = parts.sentences
+        prefixes = [prefix, *[""] * len(sentences)][: len(sentences)]
+        found = self.translate_sentences(sentences, search, num_hypotheses, prefixes)
         joined = parts.join([sentence.hypotheses[0].text for sentence in found])
         return Translation(text, joined, found)
 
@@ -468,36 +487,18 @@ class SubwordTranslator(TextTranslator):
         with ThreadPoolExecutor(self.num_threads) as pool:
             yield from pool.map(find, places)
 
-    def translate_sentences(
+    def search_sentences(
         self,
         sentences: Sequence[str],
         search: SearchConfig | None = None,
         num_hypotheses: int = 1,
         prefixes: Sequence[str] = (),
     ) -> list[SentenceTranslation]:
-        """Translates sentences as they are, without splitting them further.
+        """Translates sentences as they are: see `translate_sentences`.
 
-        Sentences of similar length are searched together; the answer to one does not
-        depend on the others. A blank sentence has one empty hypothesis of score 0.
-
-        Args:
-            sentences: Any number of them.
-            search: How to search; default, the run's own options.
-            num_hypotheses: Hypotheses for each sentence, at most the beam size.
-            prefixes: For each sentence the text that its translations begin with;
-                empty: all are free. The last word of one may be unfinished.
-
-        Raises:
-            UserError: `num_hypotheses` out of range, or not one prefix for each
-                sentence.
+        Those of similar length are searched together; the answer to one does not depend
+        on the others.
         """
-        _check_texts(sentences)
-        _check_texts(prefixes)
-        if len(prefixes) not in (0, len(sentences)):
-            raise UserError(
-                f"there must be one prefix for each of the {len(sentences)} sentences. "
-                f"Received: {len(prefixes)}."
-            )
         search = search or self.search
         self.check_num_hypotheses(num_hypotheses, search)
         rows = self.tokenizer.encode_batch(sentences)

@@ -16,7 +16,7 @@ class Echo(TextTranslator):
         self.is_search_fixed = is_fixed
         self.calls = []
 
-    def translate_sentences(self, sentences, search=None, num_hypotheses=1):
+    def search_sentences(self, sentences, search=None, num_hypotheses=1):
         self.calls.append((list(sentences), search, num_hypotheses))
         return [_echo(sentence, num_hypotheses) for sentence in sentences]
 

@@ -31,10 +31,10 @@ if __name__ == "__main__":
     class Slow(Echo):
         """Takes two seconds for sentences that say so."""
 
-        def translate_sentences(self, sentences, *arguments, **options):
+        def search_sentences(self, sentences, *arguments, **options):
             if any("slow" in sentence for sentence in sentences):
                 time.sleep(2)
-            return super().translate_sentences(sentences, *arguments, **options)
+            return super().search_sentences(sentences, *arguments, **options)
 
     logging.getLogger("translator").disabled = True
     serve.load_translator = lambda path: Slow()

@@ -218,9 +218,9 @@ def test_the_folder_is_private_and_goes_with_the_desk(service):
 class Slow(Echo):
     """Takes a tenth of a second, however much it is."""
 
-    def translate_sentences(self, sentences, search=None, num_hypotheses=1):
+    def search_sentences(self, sentences, search=None, num_hypotheses=1):
         time.sleep(0.1)
-        return super().translate_sentences(sentences, search, num_hypotheses)
+        return super().search_sentences(sentences, search, num_hypotheses)
 
 
 @contextmanager

@@ -26,9 +26,9 @@ class Waiting(Echo):
         super().__init__()
         self.allowed = threading.Event()
 
-    def translate_sentences(self, sentences, search=None, num_hypotheses=1):
+    def search_sentences(self, sentences, search=None, num_hypotheses=1):
         assert self.allowed.wait(10)
-        return super().translate_sentences(sentences, search, num_hypotheses)
+        return super().search_sentences(sentences, search, num_hypotheses)
 
 
 @pytest.fixture

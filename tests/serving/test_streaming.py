@@ -20,8 +20,8 @@ class Gated(Echo):
         super().__init__()
         self.allowed = threading.Semaphore(0)
 
-    def translate_sentences(self, sentences, search=None, num_hypotheses=1):
-        result = super().translate_sentences(sentences, search, num_hypotheses)
+    def search_sentences(self, sentences, search=None, num_hypotheses=1):
+        result = super().search_sentences(sentences, search, num_hypotheses)
         assert self.allowed.acquire(timeout=10)
         return result
 

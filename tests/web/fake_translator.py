@@ -25,7 +25,7 @@ class FakeTranslator(TextTranslator):
             text.encode("utf-8")  # as the real one must
         return super().translate(texts, search, num_hypotheses)
 
-    def translate_sentences(self, sentences, search=None, num_hypotheses=1):
+    def search_sentences(self, sentences, search=None, num_hypotheses=1):
         return [self._sentence(sentence, num_hypotheses) for sentence in sentences]
 
     def _sentence(self, text, num_hypotheses):
