@@ -164,6 +164,24 @@ def test_the_other_direction(toy):
 
 
 @pytest.mark.parametrize(
+    ("name", "options", "languages"),
+    [
+        ("numbers-es-en", {}, ["es", "en"]),
+        ("numbers-es-en", {"source_language": "en"}, ["en", "es"]),
+        ("numbers-en-es", {"target_language": "en"}, ["es", "en"]),
+    ],
+)
+def test_a_name_tells_the_direction(name, options, languages):
+    """Catches: sides swapped twice, or not at all; a name that wins over options."""
+    data = config(name, num_generated_pairs=100, **options)
+    corpus = prepare_corpus(data, allow_empty=True)
+    assert corpus.info["name"] == "numbers-en-es"
+    assert corpus.info["languages"] == languages
+    words = {word for pair in corpus.train for word in pair.source.split()}
+    assert ({"one", "two"} <= words) == (languages[0] == "en")
+
+
+@pytest.mark.parametrize(
     ("options", "languages"),
     [
         ({}, ["und", "und"]),

@@ -41,3 +41,10 @@ def test_unknown_names_list_the_known_ones():
     """Catches: a bare KeyError."""
     with pytest.raises(UserError, match="'klingon'.*tatoeba-en-es.*numbers-en-es"):
         find_corpus("klingon")
+
+
+@pytest.mark.parametrize("name", ["klingon", "tatoeba-en", "numbers-es", "-", ""])
+def test_half_a_name_is_no_name(name):
+    """Catches: a traceback where a name has too few parts to exchange."""
+    with pytest.raises(UserError, match="languages exchanged"):
+        find_corpus(name)

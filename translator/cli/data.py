@@ -22,7 +22,10 @@ _Language = Annotated[str, typer.Option(help="Language code, such as en.")]
 
 @app.command("list")
 def list_corpora() -> None:
-    """List the named corpora."""
+    """List the named corpora.
+
+    Each serves both directions: tatoeba-es-en is tatoeba-en-es, the other way round.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -56,7 +59,7 @@ def fetch_corpus(name: _Name) -> None:
     from translator.corpus.fetching import fetch
     from translator.corpus.registry import find_corpus
 
-    corpus = find_corpus(name)
+    corpus, _ = find_corpus(name)
     if corpus.is_generated:
         typer.echo(f"{name} is made on the fly: there is nothing to fetch.")
         return

@@ -75,7 +75,7 @@ def find_origin(config: DataConfig) -> Origin:
                 "list`) or with one or two files."
             )
         case [name] if name in CORPORA or not Path(name).exists():
-            origin = _find_named(find_corpus(name), config)
+            origin = _find_named(name, config)
         case _:
             origin = _find_files(config)
     languages = origin.info["languages"]
@@ -113,9 +113,10 @@ def load_tokenized_references(config: DataConfig) -> dict[str, list[str]]:
     }
 
 
-def _find_named(corpus: Corpus, config: DataConfig) -> Origin:
-    languages, is_swapped = _choose_languages(corpus.languages, config, corpus.name)
-    arrange = _swap if is_swapped else iter
+def _find_named(name: str, config: DataConfig) -> Origin:
+    corpus, languages = find_corpus(name)
+    languages = _choose_languages(languages, config, name)
+    arrange = iter if languages == corpus.languages else _swap
     info = CorpusInfo(
         name=corpus.name,
         languages=list(languages),
@@ -178,14 +179,14 @@ def _read_files(paths: list[Path], languages: list[str]) -> Iterator[Pair]:
 
 def _choose_languages(
     known: tuple[str, str], config: DataConfig, name: str
-) -> tuple[tuple[str, str], bool]:
-    """Returns the languages, source first, and whether the sides are swapped."""
+) -> tuple[str, str]:
+    """Returns the languages, source first."""
     wanted = (config.source_language, config.target_language)
     for languages in (known, known[::-1]):
         if all(
             want in ("", code) for want, code in zip(wanted, languages, strict=True)
         ):
-            return languages, languages != known
+            return languages
     raise UserError(
         f"{name} holds {known[0]} and {known[1]}. Received: source_language "
         f"{wanted[0]!r}, target_language {wanted[1]!r}."
@@ -197,7 +198,7 @@ def _choose_file_languages(paths: list[Path], config: DataConfig) -> tuple[str, 
     guessed = guess_languages(paths)
     wanted = (config.source_language, config.target_language)
     if all(guessed) and {*wanted} <= {*guessed, ""}:
-        return _choose_languages(guessed, config, paths[0].name)[0]
+        return _choose_languages(guessed, config, paths[0].name)
     return (wanted[0] or UNKNOWN_LANGUAGE, wanted[1] or UNKNOWN_LANGUAGE)
 
 

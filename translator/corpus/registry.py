@@ -76,18 +76,31 @@ class Corpus:
         return (*self.train, *self.dev, *tests)
 
 
-def find_corpus(name: str) -> Corpus:
-    """Returns the corpus of this name.
+def find_corpus(name: str) -> tuple[Corpus, tuple[str, str]]:
+    """Returns the corpus of this name, and its languages, source first.
+
+    Each corpus serves both directions: `tatoeba-es-en` is `tatoeba-en-es`, the other
+    way round.
 
     Raises:
         UserError: There is none.
+
+    Example:
+        >>> corpus, languages = find_corpus("tatoeba-es-en")
+        >>> corpus.name, languages
+        ('tatoeba-en-es', ('es', 'en'))
     """
-    if name not in CORPORA:
+    if name in CORPORA:
+        return CORPORA[name], CORPORA[name].languages
+    family, *languages = name.rsplit("-", 2)
+    corpus = CORPORA.get("-".join((family, *languages[::-1])))
+    if corpus is None:
         raise UserError(
             f"there is no corpus and no file {name!r}. "
-            f"The named corpora are: {', '.join(CORPORA)}."
+            f"The named corpora are: {', '.join(CORPORA)}; and the same with their "
+            "languages exchanged."
         )
-    return CORPORA[name]
+    return corpus, corpus.languages[::-1]
 
 
 def _tatoeba(
