@@ -204,6 +204,8 @@ def run_server(app: Any, listener: socket.socket, line: str) -> None:
     """Serves until Ctrl-C or SIGTERM; prints the line once it answers."""
     import uvicorn
 
+    from translator.serving.protocol import patient_protocol
+
     class Server(uvicorn.Server):
         async def startup(self, sockets=None):
             await super().startup(sockets)
@@ -217,7 +219,11 @@ def run_server(app: Any, listener: socket.socket, line: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=5
+        app,
+        http=patient_protocol(app.state.service.limits.body_seconds),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
     )
     Server(config).run([listener])
 

@@ -7,14 +7,21 @@ from contextlib import contextmanager
 
 import uvicorn
 
+from translator.serving.protocol import patient_protocol
+
 
 @contextmanager
 def real_server(app):
     """Serves an app from a thread; yields its host and port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_config=None, log_level="warning", access_log=False)
+    config = uvicorn.Config(
+        app,
+        http=patient_protocol(app.state.service.limits.body_seconds),
+        log_config=None,
+        log_level="warning",
+        access_log=False,
     )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()
     try:

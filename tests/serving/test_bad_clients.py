@@ -218,3 +218,46 @@ def test_a_reader_that_does_not_read_holds_up_nobody(address):
         assert b" 200 " in first
         connection.shutdown(socket.SHUT_RDWR)
         sender.join(10)
+
+
+HEALTH = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "start"),
+    [(b"", b""), (b"", b"GET"), (b"", HEALTH[:-2]), (HEALTH, b"G")],
+)
+def test_a_head_that_never_ends(address, first, start):
+    """Catches: connections that a client keeps for ever by a byte now and then."""
+    with open_socket(address) as connection:
+        if first:
+            connection.sendall(first)
+            assert b"200" in answer_on(connection)[0]
+        connection.sendall(start)
+        began = time.monotonic()
+        assert connection.recv(1) == b""
+        assert time.monotonic() - began < 5
+
+
+def test_a_connection_may_be_used_again_and_again(address):
+    """Catches: a connection that is closed in the midst of its use."""
+    with open_socket(address) as connection:
+        for _ in range(4):
+            time.sleep(0.2)  # longer than a head may take, in all
+            connection.sendall(HEALTH[:9])
+            time.sleep(0.1)
+            connection.sendall(HEALTH[9:])
+            assert b"200" in answer_on(connection)[0]
+
+
+def test_an_answer_may_take_longer_than_a_head(service, address, monkeypatch):
+    """Catches: the time of the answer counted as that of the head."""
+    search = Echo.search_sentences
+
+    def slow(self, *arguments, **options):
+        time.sleep(0.8)
+        return search(self, *arguments, **options)
+
+    monkeypatch.setattr(Echo, "search_sentences", slow)
+    status, _ = ask(address, request("/v1/translate", native(b'"a"')))
+    assert b"200" in status
