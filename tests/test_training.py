@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -723,6 +724,43 @@ def test_an_interrupted_run_equals_one_that_was_not(finished, tmp_path):
     assert list(map(without_times, read_metrics(run_dir))) == list(
         map(without_times, read_metrics(finished))
     )
+
+
+def test_a_run_starts_from_another(finished, tmp_path):
+    """Catches: random weights or another vocabulary; a run that cannot go on when the
+    other one is gone; names or credits of the first corpus that are lost."""
+    start, run_dir = tmp_path / "start", tmp_path / "adapted"
+    shutil.copytree(finished, start)
+    options = {
+        "start_from": str(start),
+        "corpus": ("numbers-en-fr",),
+        "num_generated_pairs": 300,
+        "learning_rate": 1e-12,
+        "averaging": 0.0,
+        "batch_tokens": 400,
+        "epochs": 1,
+        "validation_pairs": 4,
+    }
+    with interruption(2):
+        train(make_config(options=options), run_dir)
+    shutil.rmtree(start)
+    config, _ = load_run_config(run_dir)
+    assert config.model == number_options().model
+    train(config, run_dir, resume=True)
+    expected, found = (
+        load_arrays(folder / BEST_NAME) for folder in (finished, run_dir)
+    )
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, atol=1e-6)
+    _, facts = load_run_config(run_dir)
+    _, facts_before = load_run_config(finished)
+    assert facts["tokenizer_sha256"] == facts_before["tokenizer_sha256"]
+    assert facts["origins"] == [facts_before["corpus_info"]]
+    assert {*facts_before["translated_names"].split()} <= {
+        *facts["translated_names"].split()
+    }
+    assert "Before, on `numbers-en-es`." in (run_dir / CARD_NAME).read_text("utf-8")
 
 
 def test_nothing_to_resume(tmp_path):

@@ -1,6 +1,7 @@
 """The model card of a run: what it is, how good, of what, under which licence."""
 
 import json
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def write_card(run_dir: Path) -> None:
         _scores(run_dir),
         _robustness(run_dir),
         _training(run_dir, config, facts),
-        _corpus(facts["corpus_info"]),
+        _corpora([facts["corpus_info"], *facts.get("origins", [])]),
         _use(run_dir.resolve().name),
     )
     with replacing(run_dir / CARD_NAME) as temporary:
@@ -123,15 +124,19 @@ def _training(run_dir: Path, config: Config, facts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _corpus(corpus: dict[str, Any]) -> str:
-    lines = ["## Data", "", f"Trained on `{corpus['name']}`."]
-    if corpus.get("release"):
-        lines.append(f"Release: {corpus['release']}.")
-    if corpus.get("attribution"):
-        lines.append(f"Attribution: {corpus['attribution']}.")
-    if corpus.get("licence"):
-        lines.append(f"Licence of the data: {corpus['licence']}.")
-    return "\n".join(lines)
+def _corpora(corpora: list[dict[str, Any]]) -> str:
+    """The corpora of the training, and of those that it started from."""
+    paragraphs = ["## Data"]
+    for corpus, verb in zip_longest(corpora, ["Trained on"], fillvalue="Before, on"):
+        lines = [f"{verb} `{corpus['name']}`."]
+        if corpus.get("release"):
+            lines.append(f"Release: {corpus['release']}.")
+        if corpus.get("attribution"):
+            lines.append(f"Attribution: {corpus['attribution']}.")
+        if corpus.get("licence"):
+            lines.append(f"Licence of the data: {corpus['licence']}.")
+        paragraphs.append("\n".join(lines))
+    return "\n\n".join(paragraphs)
 
 
 def _use(name: str) -> str:

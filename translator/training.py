@@ -35,7 +35,9 @@ from translator.checkpoints import (
     CONFIG_NAME,
     LAST_NAME,
     TOKENIZER_NAME,
+    load_run_config,
     load_state,
+    load_weights,
     save_state,
     save_weights,
 )
@@ -49,6 +51,7 @@ from translator.placeholders import PLACEHOLDERS, find_translated_names
 from translator.precision import loss_scale, set_precision, with_loss_scale
 from translator.reporting import ProgressBar, RunLog
 from translator.schedules import learning_rate
+from translator.starting import inherit_options
 from translator.startup import count_cores, release_memory, set_threads
 from translator.tokenizer import PAD_ID, Tokenizer
 
@@ -637,20 +640,31 @@ def train(
     strategy, num_parts = find_strategy(console, config.training.batch_tokens)
     keras.utils.set_random_seed(config.training.seed)
     set_precision(config.training.mixed_precision)
+    known, is_started = None, bool(config.training.start_from) and not resume
+    if is_started:
+        config, known = inherit_options(config), Path(config.training.start_from)
+    elif resume:
+        known = run_dir
+    facts = load_run_config(known)[1] if known else {}
     corpus = _prepare(config, run_dir, console)
     config = _with_languages(config, corpus.info["languages"])
-    if resume:
-        tokenizer = Tokenizer.load(run_dir / TOKENIZER_NAME)
+    if known:
+        tokenizer = Tokenizer.load(known / TOKENIZER_NAME)
     else:
         tokenizer = _train_tokenizer(config, corpus, console)
-        tokenizer.save(run_dir / TOKENIZER_NAME)
+    tokenizer.save(run_dir / TOKENIZER_NAME)
     with strategy.scope():
         model = build_model(config.model, tokenizer.vocabulary_size)
+    origins = facts.get("origins", [])
+    if is_started:
+        load_weights(model, known / BEST_NAME)
+        origins = [facts["corpus_info"], *origins]
     console.print(
         f"{model.count_params():,} parameters, {tokenizer.vocabulary_size:,} subwords",
         highlight=False,
     )
-    names = _find_translated_names(config, corpus, tokenizer)
+    names = facts.get("translated_names", "").split()
+    names = sorted({*names, *_find_translated_names(config, corpus, tokenizer)})
     translator = Translator(model, tokenizer, config, translated_names=names)
     trainer = Trainer(config, run_dir, translator, corpus, strategy, console, num_parts)
     if resume:
@@ -662,6 +676,7 @@ def train(
         tokenizer_sha256=tokenizer.checksum,
         vocabulary_size=tokenizer.vocabulary_size,
         corpus_info=corpus.info,
+        origins=origins,
         command=command,
         translated_names=" ".join(names),
     )

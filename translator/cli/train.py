@@ -52,6 +52,9 @@ def train(
     if resume:
         settings = _resumed(run_dir, settings)
     else:
+        from translator.starting import inherit_options
+
+        settings = inherit_options(settings)
         _check_new(run_dir, settings)
     from translator.startup import import_tensorflow
 

@@ -1,0 +1,59 @@
+"""Options of a training that starts from another model."""
+
+import pytest
+
+from translator.config import make_config, save_config
+from translator.errors import UserError
+from translator.starting import inherit_options
+
+SAVED = {
+    "corpus": ("tatoeba-en-es",),
+    "source_language": "en",
+    "vocabulary_size": 900,
+    "augmentation": 0.2,
+    "encoder_units": 48,
+    "dropout": 0.3,
+    "learning_rate": 0.007,
+    "seed": 5,
+    "length_penalty": 0.9,
+}
+
+
+@pytest.fixture
+def start(tmp_path):
+    """The folder of a model, with its options alone."""
+    save_config(make_config(options=SAVED), tmp_path / "config.json")
+    return str(tmp_path)
+
+
+def test_without_a_model_all_stays():
+    config = make_config(options=SAVED)
+    assert inherit_options(config) is config
+
+
+def test_what_is_the_models_and_what_is_not(start):
+    """Catches: a network of another form; the other training's data, seed or rate."""
+    given = {"start_from": start, "corpus": ("mine.tsv",), "dropout": 0.1}
+    config = inherit_options(make_config(options=given | {"augmentation": 0.0}))
+    expected = {"vocabulary_size": 900, "encoder_units": 48, "length_penalty": 0.9}
+    assert config == make_config(options=given | expected)
+    assert inherit_options(config) == config
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"encoder_units": 64}, "encoder_units is 48 in .*Received: 64"),
+        ({"vocabulary_size": 5_000}, "vocabulary_size is 900 in .*Received: 5000"),
+        ({"placeholders": 0.5}, "has no placeholders"),
+        ({"start_from": "nowhere"}, "nowhere is not a run folder"),
+    ],
+)
+def test_options_that_the_model_cannot_have(start, options, expected):
+    """Catches: weights that do not fit, after the corpus was read; an option that is
+    passed over in silence."""
+    with pytest.raises(UserError, match=expected):
+        inherit_options(make_config(options={"start_from": start} | options))
+    assert inherit_options(
+        make_config(options={"start_from": start, "encoder_units": 48})
+    )

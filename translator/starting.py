@@ -1,0 +1,65 @@
+"""Training that starts from another model: its form, its subwords, its weights.
+
+A network that has learned a language from many sentences needs few of another kind to
+learn these, too.
+
+Source: Luong and Manning 2015, "Stanford neural machine translation systems for spoken
+language domains", section 3: first all there is, then the texts that matter.
+"""
+
+from collections import defaultdict
+from pathlib import Path
+
+from translator.checkpoints import load_run_config
+from translator.config import Config, option_fields
+from translator.errors import UserError
+
+# Of [data], what is the model's: how texts are cut and altered.
+_DATA_OPTIONS = (
+    "vocabulary_size",
+    "subword_sampling",
+    "augmentation",
+    "placeholders",
+)
+# Of [model], what is not its form and may be another now.
+_FREE_OPTIONS = ("dropout", "recurrent_dropout")
+
+
+def inherit_options(config: Config) -> Config:
+    """Returns the options, with those of the model to start from where none is given.
+
+    Options of the data and of the training stay, but for how texts are cut and altered.
+    Without a model to start from, all stay.
+
+    Raises:
+        UserError: There is no such model, or it cannot have an option that is given.
+    """
+    path = config.training.start_from
+    if not path:
+        return config
+    start, _ = load_run_config(Path(path))
+    changes = defaultdict(dict)
+    for name, (section, _) in option_fields().items():
+        is_data = section == "data"
+        if section == "training" or (is_data and name not in _DATA_OPTIONS):
+            continue
+        ours, theirs = (getattr(getattr(c, section), name) for c in (config, start))
+        if name not in getattr(config, section).model_fields_set:
+            changes[section][name] = theirs
+            continue
+        is_form = section == "model" and name not in _FREE_OPTIONS
+        if ours != theirs and (is_form or name == "vocabulary_size"):
+            raise UserError(
+                f"{name} is {theirs!r} in {path}, which the training starts from. "
+                f"Received: {ours!r}. Leave it out, or start from another model."
+            )
+    if config.data.placeholders and not start.data.placeholders:
+        raise UserError(
+            f"the vocabulary of {path}, which the training starts from, has no "
+            "placeholders. Leave --placeholders out, or start from another model."
+        )
+    sections = {
+        section: getattr(config, section).model_copy(update=values)
+        for section, values in changes.items()
+    }
+    return config.model_copy(update=sections)
