@@ -25,6 +25,7 @@ from translator.corpus import (
     load_sets,
     load_tokenized_references,
     prepare_corpus,
+    read_corpus,
 )
 from translator.corpus.readers import read_lines
 from translator.errors import UserError
@@ -337,11 +338,15 @@ def read_corpus_set(config: DataConfig, name: str = "test") -> EvaluationSet:
         name: `dev`; `unusual`, those sentences of it that a good average hides, of more
             than `USUAL_LENGTH` words or with one that training has less than
             `USUAL_COUNT` times; or a test set. `test` stands for the first of them if
-            none is called so.
+            none is called so. `all` is all pairs, as they are.
 
     Raises:
         UserError: The corpus cannot be read, or has no such set.
     """
+    if name == "all":
+        pairs = list(read_corpus(config))
+        sources, targets = ([pair[side] for pair in pairs] for side in (0, 1))
+        return EvaluationSet(name, sources, targets)
     corpus = load_sets(config)
     sets = {**corpus.tests, "dev": corpus.dev}
     if name == "test" and name not in sets:

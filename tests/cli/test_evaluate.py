@@ -98,6 +98,26 @@ def test_files_are_evaluated(tmp_path, translator):
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.parametrize(
+    ("split", "expected"), [("all", ["one", "two "]), ("test", None)]
+)
+def test_another_corpus_is_evaluated(run_dir, tmp_path, translator, split, expected):
+    """Catches: the run's own corpus in its place, also the run's own development files;
+    a report over that of the run's own set."""
+    path = tmp_path / "mine.tsv"
+    pairs = [("one", "ONE"), ("two ", "DOS")]
+    pairs += [] if expected else [(f"my {n}", f"MY {n}") for n in range(600)]
+    path.write_text("".join(f"{a}\t{b}\n" for a, b in pairs), "utf-8")
+    run(run_dir, "--corpus", path, "--split", split)
+    folder = run_dir / "evaluation" / f"mine-{split}"
+    report = json.loads((folder / "report.json").read_text("utf-8"))
+    ((sentences, _),) = translator.calls
+    if expected:
+        assert sentences == expected
+        assert report["scores"]["exact_match"] == 50.0
+    assert 0 < len(sentences) < 30 and {*sentences} <= {a for a, _ in pairs}
+
+
 def test_the_card_is_written_again(run_dir, tmp_path, translator, monkeypatch):
     """Catches: a card with the old scores; a card made for scores kept elsewhere."""
     written = []
@@ -126,6 +146,9 @@ def test_the_card_of_an_onnx_folder_stays(run_dir, translator, monkeypatch):
         (["--source", "x"], "go together"),
         (["--reference", "x"], "go together"),
         (["--split", "news"], "no set 'news'. Its sets: test, dev"),
+        (["--split", "all"], "most of the run's corpus was trained on"),
+        (["--corpus", "x", "--source", "y"], "exclude each other"),
+        (["--corpus", "nowhere.tsv"], "no corpus and no file"),
         (["--source", "no", "--reference", "no"], "there is no file no"),
         (["--beam-size", "0"], "beam_size"),
     ],

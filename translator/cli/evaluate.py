@@ -1,5 +1,6 @@
 """`translator evaluate`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,11 +23,20 @@ def evaluate(
         ),
     ],
     ensemble: EnsembleOption = None,
+    corpus: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name or files of another corpus, as `translator train` takes them. "
+            "Default: the run's.",
+            metavar="<str>",
+        ),
+    ] = None,
     split: Annotated[
         str,
         typer.Option(
-            help="Set of the run's corpus: test, dev, the name of a test set, or "
-            "unusual: sentences of dev with rare words or more than ten."
+            help="Set of the corpus: test, dev, the name of a test set, unusual "
+            "(sentences of dev with rare words or more than ten), or with --corpus "
+            "all."
         ),
     ] = "test",
     source: Annotated[
@@ -69,7 +79,12 @@ def evaluate(
     from rich.console import Console
     from rich.progress import Progress
 
-    test = _read_set(run, split, source, reference or [])
+    if corpus and source:
+        raise UserError("--corpus and --source exclude each other. Leave one out.")
+    if source or reference:
+        test = _read_files(source, reference or [])
+    else:
+        test = _read_set(run, corpus or [], split)
     from translator.cli.translate import change_search
     from translator.evaluation import evaluate as evaluate_set
     from translator.loading import load_translator
@@ -90,22 +105,33 @@ def evaluate(
     typer.echo(f"report: {output_dir}", err=True)
 
 
-def _read_set(
-    run: Path, split: str, source: Path | None, references: list[Path]
-) -> "EvaluationSet":
-    from translator.evaluation import read_corpus_set, read_file_set
+def _read_files(source: Path | None, references: list[Path]) -> "EvaluationSet":
+    from translator.evaluation import read_file_set
 
-    if source and references:
-        return read_file_set(source, references)
-    if source or references:
+    if not (source and references):
         raise UserError(
             "--source and --reference go together: a file of sentences, and one or "
             "more files of their translations."
         )
-    from translator.checkpoints import load_run_config
+    return read_file_set(source, references)
 
-    config, _ = load_run_config(run)
-    return read_corpus_set(config.data, split)
+
+def _read_set(run: Path, corpus: list[str], split: str) -> "EvaluationSet":
+    """Reads a set of the run's corpus, or of another one: then its name tells which."""
+    from translator.checkpoints import load_run_config
+    from translator.evaluation import read_corpus_set
+
+    data = load_run_config(run)[0].data
+    if not corpus:
+        if split == "all":
+            raise UserError(
+                "most of the run's corpus was trained on. Choose one of its sets with "
+                "--split, or another corpus with --corpus."
+            )
+        return read_corpus_set(data, split)
+    changes = {"corpus": tuple(corpus), "dev_corpus": (), "extra_corpus": ()}
+    test = read_corpus_set(data.model_copy(update=changes), split)
+    return replace(test, name=f"{Path(corpus[0]).stem}-{test.name}")
 
 
 def _measure_robustness(translator, test, search, output_dir: Path) -> None:
