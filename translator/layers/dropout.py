@@ -1,4 +1,4 @@
-"""Dropout whose seeds are made by the host."""
+"""Dropout from few random bits, whose seeds are made by the host."""
 
 import keras
 import tensorflow as tf
@@ -6,7 +6,11 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="translator")
 class Dropout(keras.layers.Dropout):
-    """`keras.layers.Dropout`, with the same masks from the same seeds.
+    """`keras.layers.Dropout` in half the time, with other masks.
+
+    Keras draws a float for each input; in training that was a twelfth of the time of a
+    step. A random integer of 16 bits decides as well, and a draw of 32 bits holds two:
+    the rate is met to 1 / 65,536, where 16-bit floats would miss it by more.
 
     TensorFlow's random kernels read their seed in the host's memory. Keras counts it up
     on the GPU, and each call of each layer then waits for the GPU. Here the counter
@@ -28,4 +32,18 @@ class Dropout(keras.layers.Dropout):
             seed = self.seed_generator.next()
             # As Keras makes int32 of it.
             seed = tf.cast(tf.math.floormod(seed, tf.int32.max - 1), tf.int32)
-        return tf.nn.experimental.stateless_dropout(inputs, self.rate, seed)
+        threshold = min(round(self.rate * 2**16), 2**16 - 1) - 2**15
+        is_kept = _draw_int16(inputs, seed) >= threshold
+        scale = tf.cast(1 / (1 - self.rate), inputs.dtype)
+        return inputs * (tf.cast(is_kept, inputs.dtype) * scale)
+
+
+def _draw_int16(like, seed):
+    """Draws integers of -32,768 to 32,767, in the shape of a tensor."""
+    *sizes, width = tf.unstack(tf.shape(like))
+    width = like.shape[-1] or width
+    pairs = tf.random.stateless_uniform(
+        [*sizes, (width + 1) // 2], seed, minval=None, maxval=None, dtype=tf.int32
+    )
+    numbers = tf.reshape(tf.bitcast(pairs, tf.int16), [*sizes, -1])
+    return numbers[..., :width]
