@@ -168,13 +168,6 @@ class TrainingConfig(_Options):
 
     start_from: str = Field(
         "",
-        description="Folder of a trained model to begin with, as to adapt it to texts "
-        "of another kind: its subwords, its sizes and its weights. Of the options that "
-        "are not given, those of [model] and [search], and those of how texts are cut "
-        "and altered, are the model's. Default: random weights.",
-    )
-    start_from: str = Field(
-        "",
         description="Folder of a trained model to begin with, as to teach it texts of "
         "another kind: with its subwords, its form and its weights. What is not given "
         "of [model], [search] and how texts are cut and altered is as it was there. "

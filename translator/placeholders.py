@@ -7,8 +7,7 @@ learns to carry the characters over from pairs that have them on both sides: see
 `augmentation.put_placeholders`.
 
 Things are found in the shape of a sentence, ASCII of the same length, by a pattern that
-reads alike for Python and for RE2: `graph_placeholders` does the
-same in a graph.
+reads alike for Python and for RE2: `graph_placeholders` does the same in a graph.
 
 **Source:** Luong et al. 2015, "Addressing the Rare Word Problem in Neural Machine
 Translation", section 3.1, the copyable model: the n-th one stands for the n-th thing.

@@ -4,7 +4,7 @@ A network that has learned a language from many sentences needs few of another k
 learn these, too.
 
 Source: Luong and Manning 2015, "Stanford neural machine translation systems for spoken
-language domains", section 3: first all there is, then the texts that matter.
+language domains": first all there is, then the texts that matter.
 """
 
 from collections import defaultdict

@@ -10,6 +10,7 @@ places (the most rows that a sentence of the batch has), V vocabulary size, E em
 dim, U units, D width of all heads.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -79,7 +80,7 @@ def write_step(
         graph.output(f"new_state_{index}", state, ["N", width])
 
 
-class _Step:
+class _Step(ABC):
     """What both wirings share: their weights, and the output layer."""
 
     def __init__(self, weights: Weights, config: ModelConfig, vocabulary_size: int):
@@ -108,9 +109,9 @@ class _Step:
         self.output_kernel = weights.get(f"{owner}_embedding/embeddings", *sizes).T
         self.output_bias = weights.get(f"{owner}_embedding/output_bias", sizes[0])
 
+    @abstractmethod
     def advance(self, ids: Tensor, states: list[Tensor], attend: Attend):
         """Returns features `(N, E)`, the new states, the attention weights."""
-        raise NotImplementedError
 
     def log_probs(self, features: Tensor) -> tuple[Tensor, int]:
         """Returns those of all tokens, `(N, blocks, _BLOCK_SIZE)`, and the blocks."""
