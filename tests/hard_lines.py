@@ -20,6 +20,8 @@ HARD_LINES: dict[str, str] = {
     "things to copy": "See https://example.org/a?b=1, or write to ana@example.org 🚲!",
     "more of them": "Boat_7, F-16, 1234, 5678, /etc/hosts and report.pdf are late.",
     "nothing but them": "www.example.com, #late",
+    "amounts": "24,100 boats cost 1,234,567.89 euros or $3.5, in 2,026. 1,000!",
+    "an amount alone": "24,100.",
     "names": "Did Oyelaran and Éloïsette meet Ksenija on Thursday, or in Brzozka?",
     "names in capitals": "DID OYELARAN MEET ANNELI AT www.example.com?",
     "right to left": "أين المكتبة؟ הספרייה סגורה היום.",

@@ -5,16 +5,16 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_graph_text import strings
-from test_placeholders import THINGS
+from test_placeholders import NUMBERS, THINGS
 
 from translator import graph_placeholders
 from translator.placeholders import PLACEHOLDERS, is_intact, protect, restore
 
 # What the pattern knows, and what must not be taken for it.
 PARTS = (
-    "Rita Ünsal ǅana 日本 ١٢٣ ½ m² 21st 100,000 1,23 192.168 and/or Ana/Rita me@ @me # "
-    "&#39; R&D a_ _1 http:// :// www. .com a.b.org ~/ ../.. C:\\ C: 👩 \u200d \ufe0f "
-    "\u20e3 1\u20e3 “ » ( ) . , ; - _ / \x00 \x04 \x7f \ufdd1 \ufdef"
+    "Rita Ünsal ǅana 日本 ١٢٣ ½ m² 21st 100,000 1,23.4 192.168 1,2 and/or Ana/Rita "
+    "me@ @me # &#39; R&D a_ _1 http:// :// www. .com a.b.org ~/ ../.. C:\\ C: 👩 "
+    "\u200d \ufe0f \u20e3 1\u20e3 “ » ( ) . , ; - _ / \x00 \x04 \x7f \ufdd1 \ufdef"
 ).split(" ")
 SPACES = [" ", " ", " ", "", "\u00a0", ", ", "; "]
 TEXTS = st.lists(
@@ -85,3 +85,11 @@ def test_what_a_network_makes_of_them(originals):
         tf.constant(intact), tf.constant([padded] * len(intact))
     )
     assert strings(back) == [restore(text, originals) for text in intact]
+
+
+@pytest.mark.parametrize(("text", "source", "target", "expected"), NUMBERS)
+def test_numbers_get_pythons_marks(text, source, target, expected):
+    """Catches: a mark that stands for something else in a pattern."""
+    texts = tf.constant([text, "x"])
+    found = graph_placeholders.rewrite_numbers(texts, source, target)
+    assert strings(found) == [expected, "x"]

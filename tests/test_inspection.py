@@ -186,3 +186,21 @@ def test_what_is_only_copied_has_nothing_inside():
     assert alternatives(translator, "www.example.com", "") == []
     tokens = {node.token for node in search_tree(translator, "On a_b.", BEAM)}
     assert PLACEHOLDERS[0] in tokens
+
+
+def test_looking_inside_what_had_to_be_translated_again():
+    """Catches: the search of the attempt that was thrown away, in place of the one that
+    the user's translation comes from."""
+    translator, sentence = CopyTranslator(loses=PLACEHOLDERS[0]), "We ate 1234 pears."
+    [found] = translator.translate_sentences([sentence], BEAM)
+    assert not found.is_protected
+    assert found.hypotheses[0].text == sentence
+    tree = search_tree(translator, sentence, BEAM, found.is_protected)
+    [best] = [node for node in tree if node.rank == 0]
+    assert best.score == pytest.approx(found.hypotheses[0].score)
+    [other] = alternatives(
+        translator, sentence, "We ate ", 1, BEAM, is_protected=found.is_protected
+    )
+    assert other.hypothesis.text == sentence
+    [kept] = CopyTranslator().translate_sentences([sentence], BEAM)
+    assert kept.is_protected

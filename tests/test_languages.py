@@ -2,7 +2,7 @@
 
 import pytest
 
-from translator.languages import is_right_to_left, language_name
+from translator.languages import is_right_to_left, language_name, number_marks
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,11 @@ def test_right_to_left():
     """Catches: Hebrew shown from the left; an error for an unknown code."""
     codes = ("he", "ar", "en", "und")
     assert [is_right_to_left(code) for code in codes] == [True, True, False, False]
+
+
+def test_number_marks():
+    """Catches: the marks of Arabic digits; English ones for an unknown language."""
+    assert number_marks("en") == (",", ".")
+    assert number_marks("fr") == ("\u202f", ",")
+    assert number_marks("ar") == (",", ".")
+    assert number_marks("und") is None

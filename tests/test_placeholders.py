@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from translator.placeholders import (
     MAX_TRANSLATED_NAMES,
     PLACEHOLDERS,
+    NumberMarks,
     find_translated_names,
     is_intact,
     protect,
     protect_copies,
     restore,
+    rewrite_number,
 )
 
 THINGS = (
@@ -47,6 +49,8 @@ THINGS = (
     "2024-11-21",
     "+49-170-1234567",
     "192.168.0.1",
+    "100,000,000",
+    "1,234.56",
 )
 TEXTS = st.lists(st.one_of(st.text(), st.sampled_from([*THINGS, " ", "Rita", *".,()"])))
 
@@ -69,7 +73,7 @@ def test_what_is_taken_out(thing, frame):
     [
         "and/or, he/she, km/h / mph",
         "at 7:45 on the 21st of the 1990s, 10km, 5.",
-        "It is late.We wait e.g. at 5 p.m. with 12 men and 100,000,000 cats.",
+        "It is late.We wait e.g. at 5 p.m. with 12 men and 1.5 cats.",
         "a well-known C# T-shirt & R&D - @ # &#39;",
         "Rita met Oyelaran in New York",
         "本当ですか？ Привет, как дела?",
@@ -79,6 +83,32 @@ def test_what_is_taken_out(thing, frame):
 def test_what_stays(sentence):
     """Catches: words that have a translation taken for things to copy."""
     assert protect(sentence) == (sentence, ())
+
+
+ENGLISH, GERMAN = NumberMarks(",", "."), NumberMarks(".", ",")
+NUMBERS = (
+    ("24,100", ENGLISH, GERMAN, "24.100"),
+    ("1,234,567.891", ENGLISH, NumberMarks("\u202f", ","), "1\u202f234\u202f567,891"),
+    ("24.100", GERMAN, ENGLISH, "24,100"),
+    ("3,50", GERMAN, ENGLISH, "3.50"),
+    ("1.234,5", GERMAN, NumberMarks("’", "."), "1’234.5"),
+    ("24.100", ENGLISH, GERMAN, "24.100"),  # a version, or a German's number
+    ("3.11", ENGLISH, GERMAN, "3.11"),
+    ("1234,567", ENGLISH, GERMAN, "1234,567"),
+    ("12.05.2026", GERMAN, ENGLISH, "12.05.2026"),
+    ("192.168.100.200", GERMAN, ENGLISH, "192.168.100.200"),
+    ("١٢٣,٤٥٦", ENGLISH, GERMAN, "١٢٣,٤٥٦"),
+    ("a_1,000", ENGLISH, GERMAN, "a_1,000"),
+    ("", ENGLISH, GERMAN, ""),
+)
+
+
+@pytest.mark.parametrize(("text", "source", "target", "expected"), NUMBERS)
+def test_numbers_get_the_marks_of_the_language(text, source, target, expected):
+    """Catches: 24,100 read as 24 by Germans; an address or a version with other marks;
+    marks exchanged one after the other, and so twice.
+    """
+    assert rewrite_number(text, source, target) == expected
 
 
 def test_unknown_names_are_taken_out_but_at_the_start():

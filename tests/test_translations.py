@@ -91,14 +91,20 @@ GREEDY = SearchConfig(beam_size=1)
             f"Where is oyelaran on {FIRST}?",
             "Where is oyelaran on www.Example.com?",
         ),
-        ("x\u200b1", None, "x\u200b1"),
+        ("x\u200b1", None, "x1"),
+        (
+            "It is 24,100.5 or 3.14.",
+            f"It is {FIRST} or {SECOND}.",
+            "It is 24.100,5 or 3.14.",
+        ),
+        ("1,000!", None, "1.000!"),
         (f"Is {FIRST} on a_b?", f"Is on {FIRST}?", "Is on a_b?"),
     ],
 )
 def test_what_cannot_be_translated_goes_past_the_network(text, asked, expected):
     """Catches: things that are spelled, made small or made capitals; a name that is
     translated, or looked for where every word has a capital; a text's own character
-    taken for a placeholder.
+    taken for a placeholder; a number of which Spaniards read another.
     """
     translator = CopyTranslator(translated_names={"Thursday"})
     [translation] = translator.translate([text], GREEDY)
@@ -199,6 +205,7 @@ def test_the_best_hypothesis_that_lost_nothing_comes_first():
         ("SEE www.example.com IN 345 DAYS. Where is a_b?", "SEE www.example.com IN"),
         ("www.example.com", "www"),
         (" ", "www"),
+        ("It cost 1.000 at a_b.", "It cost 1.000 at"),
     ],
 )
 def test_a_beginning_may_hold_what_is_copied(text, prefix):

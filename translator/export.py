@@ -130,6 +130,7 @@ class ServingModule(tf.Module):
         # Where each noun has a capital, it tells nothing of names.
         self._finds_names = translator.source_language not in NOUNS_LIKE_NAMES
         self._translated_names = sorted(translator.translated_names)
+        self._number_marks = translator.number_marks
         with silent_stderr():  # "use identity normalization"
             self.tokenizer = self._text.SentencepieceTokenizer(
                 translator.tokenizer.model_bytes, out_type=tf.int32, add_eos=True
@@ -250,7 +251,8 @@ class ServingModule(tf.Module):
         )
         is_lost = ~tf.reduce_any(is_intact, axis=1) & ~is_copy
         best, scores = self._translate_lost(neat, is_lost, best, scores)
-        return tf.where(is_copy, sentences, best), scores
+        copies = graph_placeholders.restore(protected.text, protected.originals)
+        return tf.where(is_copy, copies, best), scores
 
     def _translate_lost(self, sentences, is_lost, translations, scores):
         """Replaces those translations that are lost by those of plain sentences."""
@@ -280,6 +282,10 @@ class ServingModule(tf.Module):
             is_neat = text == protected.text
             text = tf.where(is_neat, named.text, text)
             originals = tf.where(is_neat[:, None], named.originals, originals)
+        if self._number_marks:
+            originals = graph_placeholders.rewrite_numbers(
+                originals, *self._number_marks
+            )
         return graph_placeholders.ProtectedSentences(text, originals), is_upper
 
     def _is_unknown(self, names):

@@ -4,6 +4,7 @@ Shapes: N sentences, P pieces of all sentences, M words, C placeholders.
 """
 
 import functools
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from translator.placeholders import (
     BEFORE_NAME,
     PLACEHOLDERS,
     TOKEN_PATTERN,
+    NumberMarks,
+    marked_number_pattern,
     shape_of,
 )
 
@@ -111,6 +114,19 @@ def protect(
             taken,
         ),
     )
+
+
+def rewrite_numbers(texts, source: NumberMarks, target: NumberMarks):
+    """Gives numbers among texts other marks: see `placeholders.rewrite_number`."""
+    rewritten = texts
+    for old, new in (
+        (source.group, _CUT),
+        (source.decimal, target.decimal),
+        (_CUT, target.group),
+    ):
+        rewritten = tf.strings.regex_replace(rewritten, re.escape(old), new)
+    is_number = tf.strings.regex_full_match(texts, marked_number_pattern(source))
+    return tf.where(is_number, rewritten, texts)
 
 
 def restore(text, originals):

@@ -191,7 +191,13 @@ class Translator(SubwordTranslator):
 
     @cached_property
     def _advance(self):
-        """A step of `array_search` as a graph; a trace for each kind of state."""
+        """A step of `array_search` as a graph, traced once."""
+        # What the encoder returns, with the sizes that differ from call to call open.
+        memory, state = tf.nest.map_structure(
+            lambda x: tf.TensorSpec(x.shape, x.dtype),
+            self._encode.get_concrete_function().structured_outputs,
+        )
+        rows, count = (tf.TensorSpec(shape, tf.int32) for shape in ([None], []))
 
         def advance(ids, parents, sentences, num_best, state, memory):
             # One row of the memory for each row of the step.
@@ -205,7 +211,11 @@ class Translator(SubwordTranslator):
             best, ids = tf.math.top_k(log_probs, num_best)
             return best, ids, result.attention_weights, result.state
 
-        return tf.function(advance, autograph=False, reduce_retracing=True)
+        return tf.function(
+            advance,
+            input_signature=[rows, rows, rows, count, state, memory],
+            autograph=False,
+        )
 
     def _search(self, search: SearchConfig) -> Callable[[tf.Tensor], Hypotheses]:
         """Returns the traced search for some options, made at its first use."""

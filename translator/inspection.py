@@ -85,7 +85,10 @@ class GateTrace(NamedTuple):
 
 
 def search_tree(
-    translator: SubwordTranslator, sentence: str, search: SearchConfig | None = None
+    translator: SubwordTranslator,
+    sentence: str,
+    search: SearchConfig | None = None,
+    is_protected: bool = True,
 ) -> list[BeamNode]:
     """Searches for the translation of a sentence, and tells all that was looked at.
 
@@ -97,9 +100,10 @@ def search_tree(
         sentence: One sentence; of a blank one, or one that is only copied, there is no
             tree.
         search: How to search; default, the run's own options.
+        is_protected: As of its `SentenceTranslation`.
     """
     search = search or translator.search
-    prepared = translator.prepare(sentence)
+    prepared = translator.prepare(sentence, is_protected)
     [ids] = translator.tokenizer.encode_batch([prepared.text])
     if ids == [EOS_ID] or prepared.is_copy:
         return []
@@ -136,6 +140,7 @@ def alternatives(
     prefix: str,
     count: int = 5,
     search: SearchConfig | None = None,
+    is_protected: bool = True,
 ) -> list[Alternative]:
     """Lists the likeliest words behind a beginning, each with a whole translation.
 
@@ -146,9 +151,10 @@ def alternatives(
             first one. A space at its end says that its last word is complete.
         count: At most so many, of different words, the likeliest first.
         search: How to search on behind each word; default, the run's own options.
+        is_protected: As of its `SentenceTranslation`.
     """
     search = search or translator.search
-    prepared = translator.prepare(sentence)
+    prepared = translator.prepare(sentence, is_protected)
     prefix = prepared.unfinish(prefix)
     tokenizer = translator.tokenizer
     source, beginning = tokenizer.encode_batch([prepared.text, prefix])
@@ -181,7 +187,10 @@ def alternatives(
 
 
 def read_gates(
-    translator: "Translator", sentence: str, target_tokens: Sequence[str]
+    translator: "Translator",
+    sentence: str,
+    target_tokens: Sequence[str],
+    is_protected: bool = True,
 ) -> list[GateTrace]:
     """Reads a sentence and its translation once more, and notes every gate.
 
@@ -189,13 +198,13 @@ def read_gates(
         translator: Of one network, in TensorFlow.
         sentence: What was translated.
         target_tokens: Subwords of its translation, `</s>` at the end.
+        is_protected: As of its `SentenceTranslation`.
 
     Returns:
         The encoder's GRUs, from the lowest layer, and then the decoder's, which read
         at each step the token before the one that they help to write.
     """
     model, tokenizer = translator.model, translator.tokenizer
-    is_protected = not set(PLACEHOLDERS).isdisjoint(target_tokens)
     prepared = translator.prepare(sentence, is_protected)
     [ids] = tokenizer.encode_batch([prepared.text])
     source_ids = np.array([ids], np.int32)

@@ -2,6 +2,8 @@
 
 from babel import Locale, UnknownLocaleError
 
+from translator.placeholders import NumberMarks
+
 
 def language_name(code: str) -> str:
     """Returns a language's English name, or the code where it is not a known one.
@@ -18,6 +20,22 @@ def is_right_to_left(code: str) -> bool:
     """Returns whether a language is written from right to left."""
     locale = _locale(code)
     return bool(locale) and locale.text_direction == "rtl"
+
+
+def number_marks(code: str) -> NumberMarks | None:
+    """Returns what a language writes in numbers, or None where it is not a known one.
+
+    **Source:** the Common Locale Data Repository (CLDR).
+
+    Example:
+        >>> number_marks("de")
+        NumberMarks(group='.', decimal=',')
+    """
+    locale = _locale(code)
+    if not locale:
+        return None
+    symbols = locale.number_symbols["latn"]
+    return NumberMarks(symbols["group"], symbols["decimal"])
 
 
 def _locale(code: str) -> Locale | None:

@@ -16,7 +16,9 @@ Translation", section 3.1, the copyable model: the n-th one stands for the n-th 
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from itertools import islice, repeat
+from typing import NamedTuple
 
 # Unicode keeps these code points for what programs need inside ("noncharacters"); in no
 # text that is exchanged do they mean anything.
@@ -66,13 +68,13 @@ _ADDRESSES = (
 _CODES_AND_NUMBERS = (
     r"[A-Za-z]+[\d_]\w*|[\d_]+[A-Za-z]\w*",  # B2B, my_file
     r"[A-Z]+-\d\w*",  # F-16
-    # Three digits or more, as of a year, a date or a telephone number.
-    r"\+?\d(?:[-./]?\d){2,}\b",
+    # Three digits or more, as of a year, a date, an amount or a telephone number.
+    r"\+?\d(?:[-.,/]?\d){2,}\b",
 )
 # What comes first of a text; so as often as it goes. No thing begins inside of a word.
 TOKEN_PATTERN = (
     rf"(?P<address>{'|'.join(_ADDRESSES)})"
-    r"|(?P<amount>\d+(?:[a-z]+|(?:,\d{3})+)\b)"  # 21st, 10km, 1990s, 100,000
+    r"|(?P<amount>\d+[a-z]+\b)"  # 21st, 10km, 1990s
     rf"|(?P<code>{'|'.join(_CODES_AND_NUMBERS)})"
     r"|(?P<joined>[\w&]+(?:[@#/]\w*)+)"  # and/or
     r"|(?P<name>[A-Z]\w+)"
@@ -84,6 +86,18 @@ _TOKEN = re.compile(TOKEN_PATTERN, re.ASCII)
 _NAME = re.compile(rf"(?<={BEFORE_NAME})[A-Z]\w+", re.ASCII)
 
 _CODES = tuple(map(ord, PLACEHOLDERS))
+
+
+class NumberMarks(NamedTuple):
+    """What a language writes in numbers: one character each, ASCII in a source.
+
+    Fields:
+        group: Before each three digits from the right, as in 24,100.
+        decimal: Before the decimals.
+    """
+
+    group: str
+    decimal: str
 
 
 class _Shapes(dict):
@@ -126,7 +140,8 @@ def protect(
     """Puts placeholders in the places of what cannot be translated.
 
     That is: addresses of pages and e-mail, files, paths, handles, tags, emoji, words
-    with digits, numbers of three digits or more, and names that are not known.
+    with digits, numbers of three digits or more (in the target language they may have
+    other marks: see `rewrite_number`), and names that are not known.
     Characters of the sentence's own that are placeholders are left out.
 
     Args:
@@ -169,6 +184,34 @@ def restore(text: str, originals: Sequence[str]) -> str:
     """Puts the originals back; placeholders that stand for nothing are dropped."""
     found: Iterable[str | None] = (*originals, *repeat(None, len(_CODES)))
     return text.translate(dict(zip(_CODES, found, strict=False)))
+
+
+@cache
+def marked_number_pattern(marks: NumberMarks) -> str:
+    """Returns what matches a number with marks, for Python and for RE2.
+
+    One point alone, as in 3.11, may be that of a version or a date, and three or more
+    with three digits each those of an address: such numbers have no marks.
+    """
+    group, decimal = map(re.escape, marks)
+    count = "{1,2}" if marks.group == "." else "+"
+    grouped = rf"\d{{1,3}}(?:{group}\d{{3}}){count}(?:{decimal}\d+)?"
+    return grouped if marks.decimal == "." else rf"{grouped}|\d+{decimal}\d+"
+
+
+def rewrite_number(text: str, source: NumberMarks, target: NumberMarks) -> str:
+    """Gives a number the marks of another language; other text stays as it is.
+
+    Example:
+        >>> english, german = NumberMarks(",", "."), NumberMarks(".", ",")
+        >>> rewrite_number("24,100.5", english, german)
+        '24.100,5'
+        >>> rewrite_number("192.168.100.200", german, english)
+        '192.168.100.200'
+    """
+    if not re.fullmatch(marked_number_pattern(source), text, re.ASCII):
+        return text
+    return text.translate(dict(zip(map(ord, source), target, strict=True)))
 
 
 def is_intact(translation: str, originals: Sequence[str]) -> bool:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,15 @@ from translator.array_search import Choice, HypothesisArrays, Step, beam_search
 from translator.checkpoints import CARD_NAME, TOKENIZER_NAME, load_run_config
 from translator.config import Config, SearchConfig
 from translator.errors import UserError
-from translator.placeholders import is_intact, protect, protect_copies, restore
+from translator.placeholders import (
+    PLACEHOLDERS,
+    NumberMarks,
+    is_intact,
+    protect,
+    protect_copies,
+    restore,
+    rewrite_number,
+)
 from translator.startup import count_cores
 from translator.text import fold_capitals, normalize_text, split_sentences
 from translator.tokenizer import PAD_ID, Tokenizer, pad_ids
@@ -69,6 +78,12 @@ class SentenceTranslation:
     source_tokens: list[str]
     hypotheses: list[Hypothesis]
 
+    @property
+    def is_protected(self) -> bool:
+        """Whether placeholders stood in what the network got: they do not where it
+        lost one, or where there was nothing to copy."""
+        return not set(PLACEHOLDERS).isdisjoint(self.source_tokens)
+
 
 @dataclass(frozen=True)
 class Translation:
@@ -97,7 +112,7 @@ class PreparedSentence(NamedTuple):
     Fields:
         text: In the letters that models know, with placeholders.
         is_upper: Whether it was all capitals.
-        originals: What the placeholders stand for.
+        originals: What the placeholders stand for in the translation.
     """
 
     text: str
@@ -231,7 +246,8 @@ class TextTranslator(ABC):
         """Returns a sentence as the network gets it.
 
         In the letters that models know: see `fold_capitals`. If the vocabulary has
-        placeholders, they stand for what cannot be translated: see `protect`.
+        placeholders, they stand for what cannot be translated: see `protect`; numbers
+        get the marks of the target language.
         A word with a capital is a name that the network does not know if it takes three
         subwords or more, and training did not translate it. There are none in a
         sentence whose words all have one, nor in German, where nouns have.
@@ -248,10 +264,24 @@ class TextTranslator(ABC):
         text, is_upper = fold_capitals(protected)
         if text == protected and self.source_language not in NOUNS_LIKE_NAMES:
             text, originals = protect(sentence, placeholders, self._is_unknown)
-        return PreparedSentence(text, is_upper, originals)
+        return PreparedSentence(text, is_upper, tuple(map(self._rewrite, originals)))
 
     def _is_unknown(self, name: str) -> bool:
         return name not in self.translated_names and self.tokenizer.is_cut(name)
+
+    def _rewrite(self, original: str) -> str:
+        """Returns what is copied as the target language writes it."""
+        if not original[0].isdigit() or not self.number_marks:
+            return original
+        return rewrite_number(original, *self.number_marks)
+
+    @cached_property
+    def number_marks(self) -> tuple[NumberMarks, NumberMarks] | None:
+        """What source and target language write in numbers, if that is known."""
+        from translator.languages import number_marks  # CLDR takes a while to load
+
+        source, target = map(number_marks, (self.source_language, self.target_language))
+        return (source, target) if source and target else None
 
     def translate_sentences(
         self,
@@ -287,7 +317,10 @@ class TextTranslator(ABC):
                 f"Received: {len(prefixes)}."
             )
         prepared = [self.prepare(sentence) for sentence in sentences]
-        results = [blank_translation(sentence, sentence) for sentence in sentences]
+        results = [
+            blank_translation(sentence, own.finish(own.text) if own.is_copy else "")
+            for sentence, own in zip(sentences, prepared, strict=True)
+        ]
         places = [i for i, own in enumerate(prepared) if prefixes or not own.is_copy]
         while True:
             texts = [prepared[i].text for i in places]

@@ -276,11 +276,12 @@ async def _look_inside(
         translation.sentences,
         answer.translations[0].sentences,
     )
-    text, translator = sentence.source_text, model.translator
+    text, is_protected = sentence.source_text, sentence.is_protected
+    translator = model.translator
     if body.tree:
         _check_can_be_inspected(model)
         nodes = await service.look_inside(
-            partial(inspection.search_tree, translator, text, search)
+            partial(inspection.search_tree, translator, text, search, is_protected)
         )
         sentence_answer.tree = [NodeAnswer(**asdict(node)) for node in nodes]
     if body.gates:
@@ -291,7 +292,7 @@ async def _look_inside(
             )
         tokens = sentence.hypotheses[0].tokens
         traces = await service.look_inside(
-            partial(inspection.read_gates, translator, text, tokens)
+            partial(inspection.read_gates, translator, text, tokens, is_protected)
         )
         sentence_answer.gates = [
             GatesAnswer(

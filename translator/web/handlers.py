@@ -205,11 +205,13 @@ class Handlers:
             span = (event.start, event.end)
             if span not in spans:
                 raise UserError("there is no such word. Translate the text again.")
+            own = shown.sentences[sentence]
             found = alternatives(
                 self.find(shown.title),
-                shown.sentences[sentence].source_text,
+                own.source_text,
                 hypothesis.text[: span[0]],
                 NUM_WORDS,
+                is_protected=own.is_protected,
             )
             shown = replace(shown, word=(sentence, *span), words=found)
         word = hypothesis.text[slice(*span)]
@@ -308,7 +310,7 @@ class Handlers:
             if not translator.can_be_inspected:
                 return _refusal("its search is fixed inside the SavedModel")
             search = self.search(translator, beam_size)
-            nodes = search_tree(translator, own.source_text, search)
+            nodes = search_tree(translator, own.source_text, search, own.is_protected)
         return _with_picture("beam", tree_picture(nodes))
 
     def show_gates(self, shown: Shown | None, sentence: Any) -> tuple:
@@ -323,7 +325,7 @@ class Handlers:
                 told = _refusal("an exported model does not give its gates away")
                 return told, None, hidden, hidden, hidden, ""
             tokens = shown.hypotheses[sentence].tokens
-            traces = read_gates(translator, own.source_text, tokens)
+            traces = read_gates(translator, own.source_text, tokens, own.is_protected)
         names = [trace.name for trace in traces]
         return (
             _with_picture("gates", gates_overview(traces)),
