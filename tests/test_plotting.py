@@ -167,8 +167,8 @@ def test_curves_have_four_lines_and_units(over, train_x, dev_x, label):
         for line in (*losses.lines, *scores.lines)
     }
     assert lines == {
-        "training": (train_x, [5.5, 4.25]),
-        "development": (dev_x, [4.5]),
+        "what is optimised": (train_x, [5.5, 4.25]),
+        "development loss": (dev_x, [4.5]),
         "BLEU": (dev_x, [7.0]),
         "chrF": (dev_x, [21.0]),
     }

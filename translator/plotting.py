@@ -137,6 +137,9 @@ def curves_figure(
 ) -> Figure:
     """Draws a run: losses above, BLEU and chrF of the development set below.
 
+    What is optimised has dropout, smoothed labels and, with R-Drop, two passes and
+    their divergence in it; so it may stand far above the development loss.
+
     Args:
         records: The lines of a run's `metrics.jsonl`, as dictionaries.
         over: Which field is the horizontal axis.
@@ -146,8 +149,8 @@ def curves_figure(
     validation = [record for record in records if record.get("kind") == "validation"]
     figure = _figure(7.2, 5.6)
     losses, scores = figure.subplots(2, 1, sharex=True)
-    _curve(losses, training, over, "loss", "training", _QUIET)
-    _curve(losses, validation, over, "loss", "development", _BLUE, marker="o")
+    _curve(losses, training, over, "loss", "what is optimised", _QUIET)
+    _curve(losses, validation, over, "loss", "development loss", _BLUE, marker="o")
     _curve(scores, validation, over, "bleu", "BLEU", _ORANGE, marker="o")
     _curve(scores, validation, over, "chrf", "chrF", _GREEN, marker="o")
     losses.set_ylabel("loss (nats per target token)", color=_QUIET)
