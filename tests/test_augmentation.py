@@ -10,11 +10,12 @@ from translator.augmentation import (
     augment,
     exchange_letters,
     insert_at_end,
+    numerals_of,
     put_placeholders,
     without_final_mark,
 )
 from translator.corpus import Pair
-from translator.placeholders import PLACEHOLDERS
+from translator.placeholders import NUMBERS, PLACEHOLDERS, THINGS
 
 PAIR = Pair("Yesterday Rita sold 12 bikes.", "Ayer Rita vendió 12 bicicletas.")
 PLAIN = Pair("Where is the bridge?", "¿Dónde está el puente?")
@@ -90,7 +91,7 @@ def test_placeholders_stand_for_what_is_alike_on_both_sides():
 
 def test_placeholders_are_added_where_nothing_is_alike():
     """Catches: one in every pair, one behind the final mark."""
-    ends = ("{}", "{} {}", "{} {} {}")
+    ends = ("{}", "{} {}")
     assert with_placeholders(PLAIN, 1.0).keys() == {
         PLAIN,
         *((f"Where is the bridge {e}?", f"¿Dónde está el puente {e}?") for e in ends),
@@ -107,6 +108,32 @@ def test_a_share_gets_placeholders():
     assert with_placeholders(PAIR, 0.25) == with_placeholders(PAIR, 0.25)
     texts = [source for source, _ in put_placeholders([PAIR] * 99, 1, random.Random(1))]
     assert set(PLACEHOLDERS) < set("".join(texts))
+
+
+def test_numbers_have_placeholders_of_their_own():
+    """Catches: a number's placeholder for a name, or the other way round; a numeral
+    whose translation is another word; an article taken for a number.
+    """
+    numerals = numerals_of("en", "es")
+    kinds = str.maketrans(dict.fromkeys(THINGS, "*") | dict.fromkeys(NUMBERS, "#"))
+
+    def found(source, target):
+        pairs = [Pair(source, target)] * 200
+        made = put_placeholders(pairs, 1.0, random.Random(1), numerals)
+        texts = [tuple(side.translate(kinds) for side in pair) for pair in made]
+        return {pair for pair in texts if "*" not in pair[0] or "Rita" in source}
+
+    assert ("So * sold # bikes.", "Así * vendió # bicis.") in found(
+        "So Rita sold three bikes.", "Así Rita vendió tres bicis."
+    )
+    assert found("I saw 3 of 12.", "Vi 3 de 12.") == {
+        ("I saw # of #.", "Vi # de #."),
+        ("I saw 3 of #.", "Vi 3 de #."),
+        ("I saw # of 12.", "Vi # de 12."),
+    }
+    for same in ("I saw one.", "Vi una."), ("I saw two.", "Vi un par."):
+        assert found(*same) == {same}
+    assert numerals_of("en", "xx") == {}
 
 
 @pytest.mark.parametrize("text", ["", ".", "a", "¿?", "12", "…", "ab ab", "Éé éÉ"])

@@ -11,7 +11,7 @@ from translator.errors import UserError
 from translator.inference import Translator
 from translator.inspection import alternatives, read_gates, search_tree
 from translator.light.runtime import OnnxTranslator
-from translator.placeholders import PLACEHOLDERS
+from translator.placeholders import NUMBERS, PLACEHOLDERS
 from translator.tokenizer import BOS_ID
 
 SHIPPED = Path(__file__).parents[1] / "data" / "models" / "en-es"
@@ -191,7 +191,7 @@ def test_what_is_only_copied_has_nothing_inside():
 def test_looking_inside_what_had_to_be_translated_again():
     """Catches: the search of the attempt that was thrown away, in place of the one that
     the user's translation comes from."""
-    translator, sentence = CopyTranslator(loses=PLACEHOLDERS[0]), "We ate 1234 pears."
+    translator, sentence = CopyTranslator(loses=NUMBERS[0]), "We ate 1234 pears."
     [found] = translator.translate_sentences([sentence], BEAM)
     assert not found.is_protected
     assert found.hypotheses[0].text == sentence

@@ -8,10 +8,12 @@ URL. A model that saw nothing else fails on the rest (`translator evaluate
 import random
 import re
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from num2words import num2words
 
 from translator.corpus.pairs import Pair
-from translator.placeholders import PLACEHOLDERS
+from translator.placeholders import NUMBERS, THINGS
 from translator.text import WORD
 
 _FINAL_MARK = re.compile(r"\s*[.!?…。？！؟]+\s*$")
@@ -19,7 +21,9 @@ _TOKEN = re.compile(r"\w+(?:[.,:/-]\d+)*")  # a word, a date or an amount
 # Pairs without alike words where placeholders are added, to pairs with such words where
 # they stand for them; the share of those that get further ones; and how many are added.
 _ADDED, _FURTHER = 0.1, 0.25
-_NUM_ADDED = (1, 1, 2, 3)
+_NUM_ADDED = (1, 1, 2)
+# Numbers whose words are a single one in most languages, and not an article.
+_NUMERALS = (*range(2, 21), *range(30, 101, 10))
 
 Alter = Callable[[Pair, random.Random], Pair]
 
@@ -43,34 +47,58 @@ def augment(pairs: Sequence[Pair], share: float, rng: random.Random) -> list[Pai
 
 
 def put_placeholders(
-    pairs: Sequence[Pair], share: float, rng: random.Random
+    pairs: Sequence[Pair],
+    share: float,
+    rng: random.Random,
+    numerals: Mapping[str, str] | None = None,
 ) -> list[Pair]:
     """Puts placeholders on both sides of some pairs, for the model to learn to copy.
 
     They stand for words that are alike on both sides and there once, if those are
     numbers or not all in small letters; the source's first word has its capital for
-    another reason. In pairs without such words, one or several are added at an end, as
-    addresses or emoji would be. Which of `PLACEHOLDERS` stands where is drawn, so
-    that all of them are learnt alike.
+    another reason. Numbers in words count as numbers, as few pairs have digits. In
+    pairs without such words, one or two are added at an end, as addresses or emoji
+    would be. Which of `THINGS`, or of `NUMBERS`, stands where is drawn, so that all of
+    them are learnt alike.
 
     Args:
         pairs: Pairs without placeholders.
         share: Of the pairs with such words, the fraction where placeholders stand for
             one or several; a tenth of it of the others.
         rng: Source of the draws.
+        numerals: Numbers in words, source to target: see `numerals_of`.
 
     Example:
         >>> pairs = [Pair("Is it Ana?", "¿Es Ana?")]
         >>> [pair] = put_placeholders(pairs, 1.0, random.Random(1))
-        >>> stars = str.maketrans(dict.fromkeys(PLACEHOLDERS, "*"))
+        >>> stars = str.maketrans(dict.fromkeys(THINGS, "*"))
         >>> [side.translate(stars) for side in pair]
         ['Is it *?', '¿Es *?']
     """
     draws = [rng.random() for _ in pairs]
     return [
-        _with_placeholders(pair, draw < share * _ADDED, rng) if draw < share else pair
+        _with_placeholders(pair, draw < share * _ADDED, rng, numerals or {})
+        if draw < share
+        else pair
         for pair, draw in zip(pairs, draws, strict=True)
     ]
+
+
+def numerals_of(source_language: str, target_language: str) -> dict[str, str]:
+    """Returns numbers in words, source to target; none where either is not known.
+
+    Example:
+        >>> numerals_of("en", "es")["three"]
+        'tres'
+    """
+    try:
+        words = [
+            [num2words(number, lang=language) for number in _NUMERALS]
+            for language in (source_language, target_language)
+        ]
+    except NotImplementedError:
+        return {}
+    return dict(zip(*words, strict=True))
 
 
 def without_final_mark(text: str) -> str:
@@ -106,29 +134,44 @@ def exchange_letters(text: str, rng: random.Random) -> str:
     return text[:place] + text[place + 1] + text[place] + text[place + 2 :]
 
 
-def _with_placeholders(pair: Pair, may_be_added: bool, rng: random.Random) -> Pair:
-    free = rng.sample(PLACEHOLDERS, len(PLACEHOLDERS))
-    if words := _alike(pair):
-        count = rng.randint(1, min(len(words), len(free) - 1))
-        marks = {word: free.pop() for word in rng.sample(words, count)}
-        pair = Pair(*(_TOKEN.sub(lambda m: marks.get(m[0], m[0]), s) for s in pair))
+def _with_placeholders(
+    pair: Pair, may_be_added: bool, rng: random.Random, numerals: Mapping[str, str]
+) -> Pair:
+    free = {kind: rng.sample(kind, len(kind)) for kind in (THINGS, NUMBERS)}
+    if words := _alike(pair, numerals):
+        marks = {}, {}  # what stands for the words of each side
+        for word in rng.sample(words, rng.randint(1, len(words))):
+            own = free[NUMBERS if _is_number(word) or word in numerals else THINGS]
+            if own:
+                marks[0][word] = marks[1][numerals.get(word, word)] = own.pop()
+        pair = Pair(
+            *(
+                _TOKEN.sub(lambda m, own=own: own.get(m[0], m[0]), side)
+                for side, own in zip(pair, marks, strict=True)
+            )
+        )
         may_be_added = rng.random() < _FURTHER
-    if not may_be_added:
+    added = " ".join(free[THINGS][: rng.choice(_NUM_ADDED)])
+    if not (may_be_added and added):
         return pair
-    added = " ".join(free[: rng.choice(_NUM_ADDED)])
     if rng.random() < 0.2:
         return Pair(*(f"{added} {side}" for side in pair))
     return Pair(*(insert_at_end(side, added) for side in pair))
 
 
-def _alike(pair: Pair) -> list[str]:
-    """Returns the words that a placeholder may stand for."""
+def _alike(pair: Pair, numerals: Mapping[str, str]) -> list[str]:
+    """Returns the words of the source that a placeholder may stand for."""
     sources, targets = map(_TOKEN.findall, pair)
     return [
         word
         for word in sources[1:]
-        if not word.islower() and sources.count(word) == targets.count(word) == 1
+        if (word in numerals or not word.islower())
+        and sources.count(word) == targets.count(numerals.get(word, word)) == 1
     ]
+
+
+def _is_number(word: str) -> bool:
+    return not any(map(str.isalpha, word))
 
 
 def _small_letters(pair: Pair, rng: random.Random) -> Pair:

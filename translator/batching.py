@@ -11,8 +11,9 @@ without BOS.
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -78,6 +79,7 @@ class BatchPlan:
         subword_sampling: Share of sentences cut into a sampled segmentation.
         augmentation: Share of pairs altered in each epoch, see `augment`.
         placeholders: Share of pairs where they stand, see `put_placeholders`.
+        numerals: Numbers in words, as `put_placeholders` takes them.
         pool_size: Most pairs in a pool; two pools are in memory at a time.
     """
 
@@ -90,6 +92,7 @@ class BatchPlan:
         subword_sampling: float = 0.0,
         augmentation: float = 0.0,
         placeholders: float = 0.0,
+        numerals: Mapping[str, str] | None = None,
         pool_size: int = POOL_SIZE,
     ):
         self.pairs = pairs
@@ -99,6 +102,7 @@ class BatchPlan:
         self.subword_sampling = subword_sampling
         self.augmentation = augmentation
         self.placeholders = placeholders
+        self.numerals = numerals
         self.pool_size = pool_size
         self.num_pools = math.ceil(len(pairs) / pool_size)
         self._worker = ThreadPoolExecutor(max_workers=1)
@@ -138,7 +142,7 @@ class BatchPlan:
         rng = np.random.default_rng([self.seed, epoch, pool_index])
         pairs = self.pairs.take(self._pool_indices(epoch, pool_index))
         for alter, share in (
-            (put_placeholders, self.placeholders),
+            (partial(put_placeholders, numerals=self.numerals), self.placeholders),
             (augment, self.augmentation),
         ):
             if share:

@@ -13,7 +13,9 @@ import tensorflow as tf
 from translator.graph_text import Exchange, exchange, make_exchange
 from translator.placeholders import (
     BEFORE_NAME,
+    NUMBERS,
     PLACEHOLDERS,
+    THINGS,
     TOKEN_PATTERN,
     NumberMarks,
     marked_number_pattern,
@@ -22,9 +24,10 @@ from translator.placeholders import (
 
 # Around the parts of a shape, which has no other such character.
 _CUT = "\x04"
-# Of each token: a thing, a word that may be a name, or what stays; two of them empty.
-_PARTS = f"\\1\\3{_CUT}\\5{_CUT}\\2\\4\\6{_CUT}"
-_IS_THING, _IS_NAME = 0, 1
+# Of each token: a thing, a number, a word that may be a name, or what stays; three of
+# them empty.
+_PARTS = f"\\1\\3{_CUT}\\4{_CUT}\\6{_CUT}\\2\\5\\7{_CUT}"
+_IS_THING, _IS_NUMBER, _IS_NAME, _STAYS = range(4)
 
 
 class ProtectedSentences(NamedTuple):
@@ -32,7 +35,8 @@ class ProtectedSentences(NamedTuple):
 
     Attributes:
         text: Strings, shape `(N,)`.
-        originals: Strings, shape `(N, C)`; empty behind the last one.
+        originals: Strings, shape `(N, C)`, in the order of `PLACEHOLDERS`; empty where
+            there is none.
     """
 
     text: tf.Tensor
@@ -44,7 +48,12 @@ class ProtectedSentences(NamedTuple):
         codes = tf.strings.unicode_decode(self.text, "UTF-8")
         shapes = exchange(codes, _shape_table())
         has_words = tf.strings.regex_full_match(shapes, ".*[0-9A-Za-z].*")
-        return (self.originals[:, 0] != "") & ~has_words
+        return self.has_originals & ~has_words
+
+    @property
+    def has_originals(self):
+        """bool `(N,)`: whether there are any placeholders."""
+        return tf.reduce_any(self.originals != "", axis=1)
 
     def is_intact(self, translations):
         """Whether translations `(N, K)` have the placeholder of each original, once.
@@ -60,7 +69,7 @@ class ProtectedSentences(NamedTuple):
                 tf.strings.regex_full_match(translations, other),
                 tf.strings.regex_full_match(translations, other + placeholder + other),
             )
-        return is_intact | (self.originals[:, 0, None] == "")
+        return is_intact | ~self.has_originals[:, None]
 
 
 def protect(
@@ -84,8 +93,9 @@ def protect(
     pieces = tf.strings.unicode_encode(
         tf.RaggedTensor.from_row_lengths(codes.flat_values, lengths), "UTF-8"
     )
-    kinds = tf.where(lengths > 0, (tf.range(tf.size(rows, tf.int64)) - firsts) % 3, 2)
-    is_thing = kinds == _IS_THING
+    kinds = (tf.range(tf.size(rows, tf.int64)) - firsts) % 4
+    kinds = tf.where(lengths > 0, kinds, _STAYS)
+    is_thing, is_number = kinds == _IS_THING, kinds == _IS_NUMBER
     if is_unknown:
         ends = tf.cumsum(lengths, exclusive=True)
         starts = ends - tf.gather(ends, firsts)
@@ -97,20 +107,26 @@ def protect(
         places = tf.where(may_be_name)
         unknown = is_unknown(tf.gather_nd(pieces, places))
         is_thing = tf.tensor_scatter_nd_update(is_thing, places, unknown)
-    counts = tf.cumsum(tf.cast(is_thing, tf.int64), exclusive=True)
-    numbers = counts - tf.gather(counts, firsts)  # of the things of a sentence
-    is_taken = is_thing & (numbers < len(PLACEHOLDERS))
+    is_taken, columns = tf.zeros_like(is_thing), tf.zeros_like(rows)
+    for is_one, first, count in (
+        (is_thing, 0, len(THINGS)),
+        (is_number, len(THINGS), len(NUMBERS)),
+    ):
+        counts = tf.cumsum(tf.cast(is_one, tf.int64), exclusive=True)
+        counts -= tf.gather(counts, firsts)  # those before it in its sentence
+        is_taken |= is_one & (counts < count)
+        columns = tf.where(is_one, first + counts, columns)
     taken, places = tf.boolean_mask(pieces, is_taken), tf.where(is_taken)
-    numbers, of_rows = tf.boolean_mask(numbers, is_taken), tf.gather_nd(rows, places)
+    columns, of_rows = tf.boolean_mask(columns, is_taken), tf.gather_nd(rows, places)
     pieces = tf.tensor_scatter_nd_update(
-        pieces, places, tf.gather([*PLACEHOLDERS], numbers)
+        pieces, places, tf.gather([*PLACEHOLDERS], columns)
     )
     num_sentences = tf.size(sentences, tf.int64)
     return ProtectedSentences(
         tf.strings.unsorted_segment_join(pieces, rows, num_sentences),
         tf.tensor_scatter_nd_update(
             tf.fill([num_sentences, len(PLACEHOLDERS)], ""),
-            tf.stack([of_rows, numbers], axis=1),
+            tf.stack([of_rows, columns], axis=1),
             taken,
         ),
     )

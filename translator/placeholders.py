@@ -11,18 +11,22 @@ reads alike for Python and for RE2: `graph_placeholders` does the same in a grap
 
 **Source:** Luong et al. 2015, "Addressing the Rare Word Problem in Neural Machine
 Translation", section 3.1, the copyable model: the n-th one stands for the n-th thing.
+Crego et al. 2016, "SYSTRAN's Pure Neural Machine Translation Systems", section 4.1:
+numbers have placeholders of their own.
 """
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from itertools import islice, repeat
+from itertools import islice
 from typing import NamedTuple
 
 # Unicode keeps these code points for what programs need inside ("noncharacters"); in no
-# text that is exchanged do they mean anything.
-PLACEHOLDERS = "\ufdd0\ufdd1\ufdd2\ufdd3"
+# text that is exchanged do they mean anything. Those of numbers are others, as a number
+# has other words around it than a name.
+THINGS, NUMBERS = "\ufdd0\ufdd1", "\ufdd2\ufdd3"
+PLACEHOLDERS = THINGS + NUMBERS
 
 # Names that `find_translated_names` remembers, at most.
 MAX_TRANSLATED_NAMES = 10_000
@@ -65,17 +69,16 @@ _ADDRESSES = (
     r"[@#]\w+",
     rf"{_EMOJI}(?:{_EMOJI}|{_JOINER})*",  # several without a space
 )
-_CODES_AND_NUMBERS = (
-    r"[A-Za-z]+[\d_]\w*|[\d_]+[A-Za-z]\w*",  # B2B, my_file
-    r"[A-Z]+-\d\w*",  # F-16
-    # Three digits or more, as of a year, a date, an amount or a telephone number.
-    r"\+?\d(?:[-.,/]?\d){2,}\b",
-)
+# B2B, my_file, F-16
+_CODE = r"[A-Za-z]+[\d_]\w*|[\d_]+[A-Za-z]\w*|[A-Z]+-\d\w*"
+# Three digits or more, as of a year, a date, an amount or a telephone number.
+_NUMBER = r"\+?\d(?:[-.,/]?\d){2,}\b"
 # What comes first of a text; so as often as it goes. No thing begins inside of a word.
 TOKEN_PATTERN = (
     rf"(?P<address>{'|'.join(_ADDRESSES)})"
     r"|(?P<amount>\d+[a-z]+\b)"  # 21st, 10km, 1990s
-    rf"|(?P<code>{'|'.join(_CODES_AND_NUMBERS)})"
+    rf"|(?P<code>{_CODE})"
+    rf"|(?P<number>{_NUMBER})"
     r"|(?P<joined>[\w&]+(?:[@#/]\w*)+)"  # and/or
     r"|(?P<name>[A-Z]\w+)"
     r"|(?P<word>\d+(?:[.,/-]\d+)*|[\w&]+|[^\w&])"
@@ -84,8 +87,6 @@ TOKEN_PATTERN = (
 BEFORE_NAME = r"[\w,;] "
 _TOKEN = re.compile(TOKEN_PATTERN, re.ASCII)
 _NAME = re.compile(rf"(?<={BEFORE_NAME})[A-Z]\w+", re.ASCII)
-
-_CODES = tuple(map(ord, PLACEHOLDERS))
 
 
 class NumberMarks(NamedTuple):
@@ -136,7 +137,7 @@ def protect(
     sentence: str,
     placeholders: str = PLACEHOLDERS,
     is_unknown: Callable[[str], bool] | None = None,
-) -> tuple[str, tuple[str, ...]]:
+) -> tuple[str, dict[str, str]]:
     """Puts placeholders in the places of what cannot be translated.
 
     That is: addresses of pages and e-mail, files, paths, handles, tags, emoji, words
@@ -146,44 +147,47 @@ def protect(
 
     Args:
         sentence: One sentence.
-        placeholders: Those to use, a beginning of `PLACEHOLDERS`. What is left when
-            all of them stand somewhere stays as it is.
+        placeholders: Those to use. What is left when all of its kind, `THINGS` or
+            `NUMBERS`, stand somewhere stays as it is.
         is_unknown: Tells of a capitalised word whether it is an unknown name; default,
             none is.
 
     Returns:
-        The sentence, and what its placeholders stand for, in their order.
+        The sentence, and what each of its placeholders stands for.
 
     Example:
-        >>> text, originals = protect("Is it on example.org, or at me@example.net?")
-        >>> text == f"Is it on {PLACEHOLDERS[0]}, or at {PLACEHOLDERS[1]}?", originals
-        (True, ('example.org', 'me@example.net'))
-        >>> restore(f"¿En {PLACEHOLDERS[0]} o en {PLACEHOLDERS[1]}?", originals)
-        '¿En example.org o en me@example.net?'
+        >>> text, originals = protect("Is it me@example.net, or 555-1234?")
+        >>> text == f"Is it {THINGS[0]}, or {NUMBERS[0]}?", list(originals.values())
+        (True, ['me@example.net', '555-1234'])
+        >>> restore(f"¿Es {THINGS[0]} o {NUMBERS[0]}?", originals)
+        '¿Es me@example.net o 555-1234?'
     """
-    sentence = restore(sentence, ())
+    sentence = restore(sentence, {})
     shape = sentence.translate(_SHAPES)
     names = {match.start() for match in _NAME.finditer(shape)} if is_unknown else ()
-    pieces, originals, end = [], [], 0
+    free = {
+        kind: [own for own in reversed(kind) if own in placeholders]
+        for kind in (THINGS, NUMBERS)
+    }
+    pieces, originals, end = [], {}, 0
     for token in _TOKEN.finditer(shape):
-        if len(originals) == len(placeholders):
-            break
         start, stop = token.span()
-        is_thing = token.lastgroup in ("address", "code")
+        own = free[NUMBERS if token.lastgroup == "number" else THINGS]
+        is_thing = token.lastgroup in ("address", "code", "number")
         if token.lastgroup == "name" and start in names:
             is_thing = is_unknown(sentence[start:stop])
-        if not is_thing:
+        if not (own and is_thing):
             continue
-        pieces += sentence[end:start], placeholders[len(originals)]
-        originals.append(sentence[start:stop])
+        placeholder = own.pop()
+        pieces += sentence[end:start], placeholder
+        originals[placeholder] = sentence[start:stop]
         end = stop
-    return "".join((*pieces, sentence[end:])), tuple(originals)
+    return "".join((*pieces, sentence[end:])), originals
 
 
-def restore(text: str, originals: Sequence[str]) -> str:
+def restore(text: str, originals: Mapping[str, str]) -> str:
     """Puts the originals back; placeholders that stand for nothing are dropped."""
-    found: Iterable[str | None] = (*originals, *repeat(None, len(_CODES)))
-    return text.translate(dict(zip(_CODES, found, strict=False)))
+    return text.translate({ord(own): originals.get(own) for own in PLACEHOLDERS})
 
 
 @cache
@@ -214,20 +218,20 @@ def rewrite_number(text: str, source: NumberMarks, target: NumberMarks) -> str:
     return text.translate(dict(zip(map(ord, source), target, strict=True)))
 
 
-def is_intact(translation: str, originals: Sequence[str]) -> bool:
-    """Whether a translation has the placeholder of each original, once."""
+def is_intact(translation: str, placeholders: Iterable[str]) -> bool:
+    """Whether a translation has each of these placeholders once, and no others."""
     found = sorted(filter(PLACEHOLDERS.__contains__, translation))
-    return found == list(PLACEHOLDERS[: len(originals)])
+    return found == sorted(placeholders)
 
 
-def protect_copies(beginning: str, originals: Sequence[str]) -> str:
+def protect_copies(beginning: str, originals: Mapping[str, str]) -> str:
     """Puts the placeholders into the beginning of a translation, as `protect` did.
 
     Example:
-        >>> protect_copies("Está en a.org", ("a.org",)) == f"Está en {PLACEHOLDERS[0]}"
-        True
+        >>> protect_copies("Está en a.org", {"@": "a.org"})
+        'Está en @'
     """
-    for placeholder, original in zip(PLACEHOLDERS, originals, strict=False):
+    for placeholder, original in originals.items():
         beginning = beginning.replace(original, placeholder, 1)
     return beginning
 

@@ -18,7 +18,7 @@ import numpy as np
 import sentencepiece
 
 from translator.errors import UserError
-from translator.placeholders import PLACEHOLDERS
+from translator.placeholders import NUMBERS, PLACEHOLDERS, THINGS
 from translator.text import normalize_text
 
 _logger = logging.getLogger(__name__)
@@ -40,7 +40,9 @@ MAX_CACHED_WORDS = 50_000
 
 WORD_START = "\u2581"  # SentencePiece's mark
 _SPECIAL_LABELS = {"<s>": "(start)", "</s>": "(end)", WORD_START: "(space)"} | {
-    character: f"(copy {number})" for number, character in enumerate(PLACEHOLDERS, 1)
+    character: f"({kind} {number})"
+    for kind, own in (("copy", THINGS), ("number", NUMBERS))
+    for number, character in enumerate(own, 1)
 }
 _LONGEST_LABEL = 24  # characters; a longer one would leave no room for a picture
 

@@ -21,6 +21,7 @@ import tensorflow as tf
 from rich.console import Console
 from sacrebleu.metrics import BLEU, CHRF
 
+from translator.augmentation import numerals_of
 from translator.batching import (
     Batch,
     BatchPlan,
@@ -411,6 +412,7 @@ class Trainer:
             config.data.subword_sampling,
             config.data.augmentation,
             config.data.placeholders,
+            numerals_of(config.data.source_language, config.data.target_language),
         )
         self.validator = Validator(
             translator,

@@ -6,11 +6,12 @@ Shapes: B batch, S source length, T target length, K hypotheses of a sentence.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,12 +113,12 @@ class PreparedSentence(NamedTuple):
     Fields:
         text: In the letters that models know, with placeholders.
         is_upper: Whether it was all capitals.
-        originals: What the placeholders stand for in the translation.
+        originals: What each placeholder stands for in the translation.
     """
 
     text: str
     is_upper: bool = False
-    originals: tuple[str, ...] = ()
+    originals: Mapping[str, str] = MappingProxyType({})
 
     @property
     def is_copy(self) -> bool:
@@ -264,7 +265,8 @@ class TextTranslator(ABC):
         text, is_upper = fold_capitals(protected)
         if text == protected and self.source_language not in NOUNS_LIKE_NAMES:
             text, originals = protect(sentence, placeholders, self._is_unknown)
-        return PreparedSentence(text, is_upper, tuple(map(self._rewrite, originals)))
+        rewritten = {key: self._rewrite(value) for key, value in originals.items()}
+        return PreparedSentence(text, is_upper, rewritten)
 
     def _is_unknown(self, name: str) -> bool:
         return name not in self.translated_names and self.tokenizer.is_cut(name)
