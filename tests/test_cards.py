@@ -73,14 +73,14 @@ def test_the_corpus_and_its_licence_are_named(tmp_path):
 
 def test_the_training_is_told(tmp_path):
     """Catches: the last validation reported as the best."""
-    make_run(tmp_path, command="translator train --corpus x")
+    make_run(tmp_path)
     lines = map(json.dumps, VALIDATIONS)
     (tmp_path / METRICS_NAME).write_text("\n".join(lines) + "\n", "utf-8")
     (tmp_path / CURVES_NAME).write_bytes(b"")
     card = card_of(tmp_path)
     assert "2,000 steps in 10 minutes" in card
     assert "(greedy): 31.3, chrF 50.1, at step 1,000." in card
-    assert "```sh\ntranslator train --corpus x\n```" in card
+    assert " --encoder-units 77 --wiring classic --attention general\n```" in card
     assert f"]({CURVES_NAME})" in card
 
 

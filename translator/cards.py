@@ -1,6 +1,7 @@
 """The model card of a run: what it is, how good, of what, under which licence."""
 
 import json
+import shlex
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,21 @@ from translator.checkpoints import (
     load_run_config,
     replacing,
 )
-from translator.config import Config
+from translator.config import (
+    DEFAULT_PRESET,
+    PRESETS,
+    Config,
+    make_config,
+    option_fields,
+)
+from translator.corpus.registry import find_corpus
+from translator.errors import UserError
 from translator.languages import language_name
 from translator.reporting import read_metrics
 from translator.robustness import COLUMNS, LONGEST_ANSWER, load_robustness
 
 EVALUATION_DIR = "evaluation"
+_LANGUAGES = ("source_language", "target_language")
 _MEANING_OF_INTACT = (
     "Intact: what must not be translated is there, once; the answer to a single word "
     f"has at most {LONGEST_ANSWER} words."
@@ -37,6 +47,43 @@ def write_card(run_dir: Path) -> None:
     )
     with replacing(run_dir / CARD_NAME) as temporary:
         temporary.write_text("\n\n".join(filter(None, sections)) + "\n", "utf-8")
+
+
+def train_command(config: Config) -> str:
+    """Returns the shortest command that trains with these options.
+
+    Example:
+        >>> train_command(make_config("tiny", options={"corpus": ["numbers-en-es"]}))
+        'translator train --preset tiny --corpus numbers-en-es'
+    """
+    commands = []
+    for preset in PRESETS:
+        words = [] if preset == DEFAULT_PRESET else ["--preset", preset]
+        others = make_config(preset)
+        for name, (section, field) in option_fields().items():
+            value, other = (
+                getattr(getattr(c, section), name) for c in (config, others)
+            )
+            if value == other or (name in _LANGUAGES and _are_known(config)):
+                continue
+            flag = "--" + name.replace("_", "-")
+            if field.annotation is bool:
+                words.append(flag if value else f"--no-{flag[2:]}")
+            else:
+                values = value if isinstance(value, tuple) else [value]
+                for own in values:
+                    words += flag, f"{own:g}" if isinstance(own, float) else f"{own}"
+        commands.append(["translator", "train", *words])
+    return shlex.join(min(commands, key=len))
+
+
+def _are_known(config: Config) -> bool:
+    """Whether the corpus tells its languages."""
+    try:
+        find_corpus(*config.data.corpus)
+    except (TypeError, UserError):  # files
+        return False
+    return True
 
 
 def _front_matter(config: Config, corpus: dict[str, Any]) -> str:
@@ -116,8 +163,7 @@ def _training(run_dir: Path, config: Config, facts: dict[str, Any]) -> str:
             f"{best['chrf']:.1f}, at step {best['step']:,}.",
             "",
         ]
-    if facts.get("command"):
-        lines += ["```sh", facts["command"], "```", ""]
+    lines += ["```sh", train_command(config), "```", ""]
     if (run_dir / CURVES_NAME).exists():
         lines += [f"![Loss and scores over the training]({CURVES_NAME})", ""]
     lines.append(f"Made with translator {facts['version']}.")

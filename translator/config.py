@@ -273,6 +273,7 @@ class Config(_Options):
     search: SearchConfig = Field(default_factory=SearchConfig)
 
 
+DEFAULT_PRESET = "base"
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # Seconds: the tests, and the generated corpora.
     "tiny": {
@@ -307,7 +308,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def make_config(
-    preset: str = "base",
+    preset: str = DEFAULT_PRESET,
     path: Path | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Config:

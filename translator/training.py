@@ -622,9 +622,7 @@ class Trainer:
         )
 
 
-def train(
-    config: Config, run_dir: Path, *, resume: bool = False, command: str = ""
-) -> None:
+def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
     """Trains a model as the options say, and leaves a run folder.
 
     Args:
@@ -632,7 +630,6 @@ def train(
             seed) must be the saved ones.
         run_dir: The run folder.
         resume: Go on from the folder's last checkpoint.
-        command: The command that was typed, for the model card.
 
     Raises:
         UserError: Bad data or options, or nothing to resume.
@@ -679,7 +676,6 @@ def train(
         vocabulary_size=tokenizer.vocabulary_size,
         corpus_info=corpus.info,
         origins=origins,
-        command=command,
         translated_names=" ".join(names),
     )
     trainer.run()

@@ -1,8 +1,10 @@
+import shlex
 import sys
 from types import SimpleNamespace
 
 import pytest
 
+from translator.cards import train_command
 from translator.config import make_config, parse_config, save_config
 
 
@@ -11,7 +13,7 @@ def training(monkeypatch, no_tensorflow, tmp_path):
     """What the training is called with; it does nothing."""
     calls = []
 
-    def train(settings, run_dir, resume, command):
+    def train(settings, run_dir, resume):
         calls.append(SimpleNamespace(**locals()))
 
     monkeypatch.setitem(
@@ -61,12 +63,40 @@ def test_the_run_folder_is_named_after_corpus_and_preset(command, training):
     ]
 
 
-def test_the_command_is_passed_on_for_the_model_card(command, training):
-    """Catches: a command that cannot be pasted into a shell."""
-    command("train", *CORPUS, "--output", "my runs")
-    assert training[0].command == (
-        "translator train --corpus numbers-en-es --output 'my runs'"
-    )
+@pytest.mark.parametrize(
+    ("preset", "options", "expected"),
+    [
+        ("tiny", {"corpus": ["numbers-en-es"]}, "--preset tiny --corpus numbers-en-es"),
+        (
+            "base",
+            {"corpus": ["numbers-es-en"], "source_language": "es", "epochs": 3},
+            "--corpus numbers-es-en --epochs 3",
+        ),
+        (
+            "small",
+            {"corpus": ["my pairs.en", "a.es"], "tie_embeddings": False, "r_drop": 3.5}
+            | {"source_language": "en", "decay": "constant"},
+            "--preset small --corpus 'my pairs.en' --corpus a.es --source-language en "
+            "--no-tie-embeddings --decay constant --r-drop 3.5",
+        ),
+    ],
+)
+def test_the_command_of_the_card_gives_the_same_options(
+    command, training, tmp_path, preset, options, expected
+):
+    """Catches: options of a preset in the command, or one that is left out; words that
+    a shell would cut.
+    """
+    for name in ("my pairs.en", "a.es"):
+        (tmp_path / name).write_text("x\n")
+    config = make_config(preset, options=options)
+    shown = train_command(config)
+    assert shown == f"translator train {expected}"
+    assert command(*shlex.split(shown)[1:]) == (0, "", "")
+    [call] = training
+    languages = {"source_language": config.data.source_language}
+    data = call.settings.data.model_copy(update=languages)
+    assert call.settings.model_copy(update={"data": data}) == config
 
 
 @pytest.mark.parametrize(

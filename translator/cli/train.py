@@ -1,8 +1,6 @@
 """`translator train`."""
 
-import shlex
 import shutil
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +8,13 @@ from typing import Annotated
 import typer
 
 from translator.cli.options import config_options
-from translator.config import PRESETS, Config, make_config, option_fields
+from translator.config import (
+    DEFAULT_PRESET,
+    PRESETS,
+    Config,
+    make_config,
+    option_fields,
+)
 from translator.errors import UserError
 
 Preset = StrEnum("Preset", list(PRESETS))
@@ -21,7 +25,7 @@ def train(
     options: dict,
     preset: Annotated[
         Preset, typer.Option(help="Options to start from: tiny trains in a minute.")
-    ] = "base",
+    ] = DEFAULT_PRESET,
     config: Annotated[
         Path | None,
         typer.Option(
@@ -61,9 +65,8 @@ def train(
     import_tensorflow()
     from translator.training import train as run_training
 
-    command = shlex.join(["translator", *sys.argv[1:]])
     try:
-        run_training(settings, run_dir, resume=resume, command=command)
+        run_training(settings, run_dir, resume=resume)
     except BaseException:
         if not resume:
             _remove_untrained(run_dir)
