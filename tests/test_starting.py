@@ -10,7 +10,8 @@ SAVED = {
     "corpus": ("tatoeba-en-es",),
     "source_language": "en",
     "vocabulary_size": 900,
-    "augmentation": 0.2,
+    "augmentation": 0.3,
+    "placeholders": 0.0,
     "encoder_units": 48,
     "dropout": 0.3,
     "learning_rate": 0.007,
@@ -34,8 +35,14 @@ def test_without_a_model_all_stays():
 def test_what_is_the_models_and_what_is_not(start):
     """Catches: a network of another form; the other training's data, seed or rate."""
     given = {"start_from": start, "corpus": ("mine.tsv",), "dropout": 0.1}
-    config = inherit_options(make_config(options=given | {"augmentation": 0.0}))
-    expected = {"vocabulary_size": 900, "encoder_units": 48, "length_penalty": 0.9}
+    given |= {"augmentation": 0.0}
+    config = inherit_options(make_config(options=given))
+    expected = {
+        "placeholders": 0.0,
+        "vocabulary_size": 900,
+        "encoder_units": 48,
+        "length_penalty": 0.9,
+    }
     assert config == make_config(options=given | expected)
     assert inherit_options(config) == config
 

@@ -82,14 +82,14 @@ class DataConfig(_Options):
         "subword segmentation in each epoch (Kudo 2018). 0 turns it off.",
     )
     augmentation: float = Field(
-        0.0,
+        0.2,
         ge=0,
         le=1,
         description="Share of training pairs altered in each epoch as people type: "
-        "small letters, no final mark, a typo.",
+        "small letters, no final mark, a typo. 0 turns it off.",
     )
     placeholders: float = Field(
-        0.0,
+        0.5,
         ge=0,
         le=1,
         description="Teach the model to copy what cannot be translated: URLs, emoji, "
@@ -277,7 +277,7 @@ DEFAULT_PRESET = "base"
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # Seconds: the tests, and the generated corpora.
     "tiny": {
-        "data": {"vocabulary_size": 500},
+        "data": {"vocabulary_size": 500, "augmentation": 0.0, "placeholders": 0.0},
         "model": {
             "embedding_dim": 64,
             "encoder_units": 64,

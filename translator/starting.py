@@ -53,13 +53,14 @@ def inherit_options(config: Config) -> Config:
                 f"{name} is {theirs!r} in {path}, which the training starts from. "
                 f"Received: {ours!r}. Leave it out, or start from another model."
             )
+    sections = {
+        section: getattr(config, section).model_copy(update=values)
+        for section, values in changes.items()
+    }
+    config = config.model_copy(update=sections)
     if config.data.placeholders and not start.data.placeholders:
         raise UserError(
             f"the vocabulary of {path}, which the training starts from, has no "
             "placeholders. Leave --placeholders out, or start from another model."
         )
-    sections = {
-        section: getattr(config, section).model_copy(update=values)
-        for section, values in changes.items()
-    }
-    return config.model_copy(update=sections)
+    return config
