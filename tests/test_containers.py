@@ -52,18 +52,19 @@ def test_it_runs_without_rights(steps):
     assert "RUN" not in names[names.index("USER") :]
 
 
-def test_the_server_starts_with_the_model_that_was_made(steps):
+def test_the_server_starts_with_the_models_that_were_made(steps):
     """Catches: an option that is gone; another folder or port than was exposed."""
     import serve
 
     [command] = arguments_of(steps, "CMD")
-    program, script, model, *options = json.loads(command)
+    program, script, *options = json.loads(command)
     assert (program, script) == ("python", "serve.py")
-    assert f" {model} --format onnx" in " ".join(arguments_of(steps, "RUN"))
+    made = '"models/$(basename "$model")" --format onnx'
+    assert made in " ".join(arguments_of(steps, "RUN"))
     app = typer.Typer()
     app.command()(serve.main)
     asked = dict(zip(options[::2], options[1::2], strict=True))
-    assert asked == {"--host": "0.0.0.0", "--port": "7860"}
+    assert asked == {"--models": "models", "--host": "0.0.0.0", "--port": "7860"}
     assert arguments_of(steps, "EXPOSE") == [asked["--port"]]
     answer = CliRunner().invoke(app, [str(ROOT / "none"), *options])
     assert "there is no model" in answer.output  # so all options are known
