@@ -91,7 +91,7 @@ def test_placeholders_stand_for_what_is_alike_on_both_sides():
 
 def test_placeholders_are_added_where_nothing_is_alike():
     """Catches: one in every pair, one behind the final mark."""
-    ends = ("{}", "{} {}")
+    ends = ("{}", "{} {}", "{} {} {}")
     assert with_placeholders(PLAIN, 1.0).keys() == {
         PLAIN,
         *((f"Where is the bridge {e}?", f"¿Dónde está el puente {e}?") for e in ends),

@@ -121,10 +121,10 @@ def test_unknown_names_are_taken_out_but_at_the_start():
     """Catches: a name taken for the rest of the word; the first word taken."""
     sentence = "Oyelaran met Ksenija and Rita; Oyelaran's ksenija left, not Éloïsette."
     text, originals = protect(sentence, is_unknown=is_unknown)
-    first, second = THINGS
-    assert originals == {first: "Ksenija", second: "Oyelaran"}
+    first, second, third = *THINGS, NUMBERS[-1]
+    assert originals == {first: "Ksenija", second: "Oyelaran", third: "Éloïsette"}
     assert text == (
-        f"Oyelaran met {first} and Rita; {second}'s ksenija left, not Éloïsette."
+        f"Oyelaran met {first} and Rita; {second}'s ksenija left, not {third}."
     )
 
 
@@ -154,11 +154,17 @@ def test_a_beginning_gets_the_same_placeholders(pieces):
 
 
 def test_the_rest_stays_when_there_are_more_things():
-    text, originals = protect("a1 234 b2 c3 567 8910")
     first, second = THINGS
     third, fourth = NUMBERS
-    assert text == f"{first} {third} {second} c3 {fourth} 8910"
-    assert originals == {first: "a1", second: "b2", third: "234", fourth: "567"}
+    expected = {first: "a1", second: "b2", third: "234", fourth: "567"}
+    found = protect("a1 234 b2 c3 567 8910")
+    assert found == (f"{first} {third} {second} c3 {fourth} 8910", expected)
+    # One kind has more, and takes what the other leaves.
+    found = protect("a1 b2 c3 234 d4")
+    expected = {first: "a1", second: "b2", fourth: "c3", third: "234"}
+    assert found == (f"{first} {second} {fourth} {third} d4", expected)
+    expected = {third: "123", fourth: "234", second: "345", first: "456"}
+    assert protect("123 234 345 456 567")[1] == expected
 
 
 def test_placeholders_of_the_text_itself_are_left_out():

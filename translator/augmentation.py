@@ -21,7 +21,7 @@ _TOKEN = re.compile(r"\w+(?:[.,:/-]\d+)*")  # a word, a date or an amount
 # Pairs without alike words where placeholders are added, to pairs with such words where
 # they stand for them; the share of those that get further ones; and how many are added.
 _ADDED, _FURTHER = 0.1, 0.25
-_NUM_ADDED = (1, 1, 2)
+_NUM_ADDED = (1, 1, 2, 3)
 # Numbers whose words are a single one in most languages, and not an article.
 _NUMERALS = (*range(2, 21), *range(30, 101, 10))
 
@@ -57,9 +57,9 @@ def put_placeholders(
     They stand for words that are alike on both sides and there once, if those are
     numbers or not all in small letters; the source's first word has its capital for
     another reason. Numbers in words count as numbers, as few pairs have digits. In
-    pairs without such words, one or two are added at an end, as addresses or emoji
+    pairs without such words, one or several are added at an end, as addresses or emoji
     would be. Which of `THINGS`, or of `NUMBERS`, stands where is drawn, so that all of
-    them are learnt alike.
+    them are learnt alike; where there are too few of one kind, the other serves.
 
     Args:
         pairs: Pairs without placeholders.
@@ -141,8 +141,9 @@ def _with_placeholders(
     if words := _alike(pair, numerals):
         marks = {}, {}  # what stands for the words of each side
         for word in rng.sample(words, rng.randint(1, len(words))):
-            own = free[NUMBERS if _is_number(word) or word in numerals else THINGS]
-            if own:
+            is_number = _is_number(word) or word in numerals
+            kinds = (NUMBERS, THINGS) if is_number else (THINGS, NUMBERS)
+            if own := free[kinds[0]] or free[kinds[1]]:
                 marks[0][word] = marks[1][numerals.get(word, word)] = own.pop()
         pair = Pair(
             *(
@@ -151,7 +152,7 @@ def _with_placeholders(
             )
         )
         may_be_added = rng.random() < _FURTHER
-    added = " ".join(free[THINGS][: rng.choice(_NUM_ADDED)])
+    added = " ".join((free[THINGS] + free[NUMBERS])[: rng.choice(_NUM_ADDED)])
     if not (may_be_added and added):
         return pair
     if rng.random() < 0.2:

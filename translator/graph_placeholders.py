@@ -83,6 +83,7 @@ def protect(
             unknown names; default, none is.
     """
     sentences = restore(sentences, None)
+    num_sentences = tf.size(sentences, tf.int64)
     codes = tf.strings.unicode_decode(sentences, "UTF-8")
     shapes = exchange(codes, _shape_table())  # (N,)
     parts = tf.strings.regex_replace(shapes, TOKEN_PATTERN, _PARTS)
@@ -108,20 +109,25 @@ def protect(
         unknown = is_unknown(tf.gather_nd(pieces, places))
         is_thing = tf.tensor_scatter_nd_update(is_thing, places, unknown)
     is_taken, columns = tf.zeros_like(is_thing), tf.zeros_like(rows)
-    for is_one, first, count in (
-        (is_thing, 0, len(THINGS)),
-        (is_number, len(THINGS), len(NUMBERS)),
+    for is_own, is_other, first, size, end in (
+        (is_thing, is_number, 0, len(THINGS), len(PLACEHOLDERS)),
+        (is_number, is_thing, len(THINGS), len(NUMBERS), len(THINGS)),
     ):
-        counts = tf.cumsum(tf.cast(is_one, tf.int64), exclusive=True)
-        counts -= tf.gather(counts, firsts)  # those before it in its sentence
-        is_taken |= is_one & (counts < count)
-        columns = tf.where(is_one, first + counts, columns)
+        before = tf.cumsum(tf.cast(is_own, tf.int64), exclusive=True)
+        before -= tf.gather(before, firsts)  # of its kind, in its sentence
+        over = before - size
+        others = tf.math.unsorted_segment_sum(
+            tf.cast(is_other, tf.int64), rows, num_sentences
+        )
+        num_free = len(PLACEHOLDERS) - size - tf.gather(others, rows)
+        is_taken |= is_own & ((over < 0) | (over < num_free))
+        column = tf.where(over < 0, first + before, end - 1 - over)
+        columns = tf.where(is_own, column, columns)
     taken, places = tf.boolean_mask(pieces, is_taken), tf.where(is_taken)
     columns, of_rows = tf.boolean_mask(columns, is_taken), tf.gather_nd(rows, places)
     pieces = tf.tensor_scatter_nd_update(
         pieces, places, tf.gather([*PLACEHOLDERS], columns)
     )
-    num_sentences = tf.size(sentences, tf.int64)
     return ProtectedSentences(
         tf.strings.unsorted_segment_join(pieces, rows, num_sentences),
         tf.tensor_scatter_nd_update(

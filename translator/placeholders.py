@@ -147,8 +147,9 @@ def protect(
 
     Args:
         sentence: One sentence.
-        placeholders: Those to use. What is left when all of its kind, `THINGS` or
-            `NUMBERS`, stand somewhere stays as it is.
+        placeholders: Those to use. When all of one kind, `THINGS` or `NUMBERS`, stand
+            somewhere, what the other leaves serves as well, its last first; what is
+            left then stays as it is.
         is_unknown: Tells of a capitalised word whether it is an unknown name; default,
             none is.
 
@@ -165,20 +166,24 @@ def protect(
     sentence = restore(sentence, {})
     shape = sentence.translate(_SHAPES)
     names = {match.start() for match in _NAME.finditer(shape)} if is_unknown else ()
-    free = {
-        kind: [own for own in reversed(kind) if own in placeholders]
-        for kind in (THINGS, NUMBERS)
-    }
-    pieces, originals, end = [], {}, 0
+    found = []
     for token in _TOKEN.finditer(shape):
         start, stop = token.span()
-        own = free[NUMBERS if token.lastgroup == "number" else THINGS]
-        is_thing = token.lastgroup in ("address", "code", "number")
+        is_thing = token.lastgroup in ("address", "code")
         if token.lastgroup == "name" and start in names:
             is_thing = is_unknown(sentence[start:stop])
-        if not (own and is_thing):
+        if is_thing or token.lastgroup == "number":
+            found.append((start, stop, THINGS if is_thing else NUMBERS))
+    counts = Counter(kind for _, _, kind in found)
+    free = {
+        kind: iter(kind + other[counts[other] :][::-1])
+        for kind, other in ((THINGS, NUMBERS), (NUMBERS, THINGS))
+    }
+    pieces, originals, end = [], {}, 0
+    for start, stop, kind in found:
+        placeholder = next((own for own in free[kind] if own in placeholders), None)
+        if not placeholder:
             continue
-        placeholder = own.pop()
         pieces += sentence[end:start], placeholder
         originals[placeholder] = sentence[start:stop]
         end = stop
