@@ -24,7 +24,10 @@ Preset = StrEnum("Preset", list(PRESETS))
 def train(
     options: dict,
     preset: Annotated[
-        Preset, typer.Option(help="Options to start from: tiny trains in a minute.")
+        Preset,
+        typer.Option(
+            help="Options to start from: tiny trains in a minute, best in four hours."
+        ),
     ] = DEFAULT_PRESET,
     config: Annotated[
         Path | None,
