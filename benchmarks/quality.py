@@ -35,11 +35,11 @@ def main() -> None:
     for run in options.runs:
         if not (run / METRICS).exists():
             parser.error(f"{run} is no run folder: it has no {METRICS}")
-    curves = dict(zip(labels, map(scores_of, options.runs), strict=True))
-    for label, scores in curves.items():
+    curves = list(zip(labels, map(scores_of, options.runs), strict=True))
+    for label, scores in curves:
         if not scores:
             parser.error(f"{label} has no validation with a BLEU score yet")
-    print(format_table([row(label, scores) for label, scores in curves.items()]))
+    print(format_table([row(label, scores) for label, scores in curves]))
     if options.output:
         draw(curves).savefig(options.output, dpi=120)
 
@@ -67,10 +67,10 @@ def row(label: str, scores: list[tuple[float, float]]) -> dict[str, str]:
     return cells | {"best": f"{best:.1f}", "after, min": f"{best_minutes:.0f}"}
 
 
-def draw(curves: dict[str, list[tuple[float, float]]]) -> plt.Figure:
+def draw(curves: list[tuple[str, list[tuple[float, float]]]]) -> plt.Figure:
     """BLEU over minutes, each curve named at its end."""
     figure, axes = plt.subplots(figsize=(7.6, 4.2), layout="constrained")
-    for label, scores in curves.items():
+    for label, scores in curves:
         [line] = axes.plot(*zip(*scores, strict=True), "o-", ms=3, lw=1.5)
         axes.annotate(
             label,
@@ -80,7 +80,7 @@ def draw(curves: dict[str, list[tuple[float, float]]]) -> plt.Figure:
             va="center",
             color=line.get_color(),
         )
-    lowest = min(bleu for scores in curves.values() for _, bleu in scores[2:] or scores)
+    lowest = min(bleu for _, scores in curves for _, bleu in scores[2:] or scores)
     axes.set_ylim(bottom=max(0, lowest - 2))
     axes.set_xlim(left=0)
     axes.set(xlabel="minutes of training", ylabel="BLEU (development, greedy)")

@@ -248,6 +248,8 @@ def our_configs(args):
         "attention": "additive",
         "tie_embeddings": args.tie_embeddings,
         "vocabulary_size": args.vocabulary_size,
+        "augmentation": 0.0,
+        "placeholders": 0.0,
         "batch_tokens": args.batch_tokens,
         "epochs": NEVER,
         "validate_every": NEVER,

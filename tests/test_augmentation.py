@@ -121,7 +121,8 @@ def test_numbers_have_placeholders_of_their_own():
         pairs = [Pair(source, target)] * 200
         made = put_placeholders(pairs, 1.0, random.Random(1), numerals)
         texts = [tuple(side.translate(kinds) for side in pair) for pair in made]
-        return {pair for pair in texts if "*" not in pair[0] or "Rita" in source}
+        size = len(source.split())  # without any that are added at an end
+        return {pair for pair in texts if len(pair[0].split()) == size}
 
     assert ("So * sold # bikes.", "Así * vendió # bicis.") in found(
         "So Rita sold three bikes.", "Así Rita vendió tres bicis."

@@ -273,6 +273,8 @@ PROTECTED_TEXTS = [
     "👩‍👩‍👧",
     "GO TO www.Example.com! Where Is It On a_b1?",
     "We ate 345 🍐 of 6789 with Oyelaran.",
+    "It cost 24,100.5 at a_b, or 24.100,5. 1,000!",
+    "x\u200b1 🍐  1,234",
     "a_1 b_2 c_3 d_4 e_5",
     f"The {PLACEHOLDERS[1]} house on 1234.",
     " http://example.org/a \n",
@@ -284,7 +286,8 @@ PROTECTED_TEXTS = [
 @pytest.fixture(scope="module")
 def protecting(make_run):
     """A translator with placeholders; its weights are random."""
-    return Translator.load(make_run(placeholders=0.5))
+    languages = {"source_language": "en", "target_language": "es"}
+    return Translator.load(make_run(placeholders=0.5, **languages))
 
 
 @pytest.fixture(scope="module")

@@ -182,8 +182,10 @@ def test_alternatives_behind_what_is_copied(sentence, prefix, word):
 
 def test_what_is_only_copied_has_nothing_inside():
     translator = CopyTranslator()
-    assert search_tree(translator, "www.example.com") == []
-    assert alternatives(translator, "www.example.com", "") == []
+    [found] = translator.translate_sentences(["www.example.com"])
+    for options in {}, {"is_protected": found.is_protected}:
+        assert search_tree(translator, "www.example.com", **options) == []
+        assert alternatives(translator, "www.example.com", "", **options) == []
     tokens = {node.token for node in search_tree(translator, "On a_b.", BEAM)}
     assert PLACEHOLDERS[0] in tokens
 

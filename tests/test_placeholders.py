@@ -106,6 +106,12 @@ NUMBERS_REWRITTEN = (
     ("١٢٣,٤٥٦", ENGLISH, GERMAN, "١٢٣,٤٥٦"),
     ("a_1,000", ENGLISH, GERMAN, "a_1,000"),
     ("", ENGLISH, GERMAN, ""),
+    ("+1,500", ENGLISH, GERMAN, "+1.500"),
+    ("1,000-2,000/3,000.5", ENGLISH, GERMAN, "1.000-2.000/3.000,5"),
+    ("10-12,5", GERMAN, ENGLISH, "10-12.5"),
+    ("030.123.456", GERMAN, ENGLISH, "030.123.456"),
+    ("0,500", ENGLISH, GERMAN, "0,500"),
+    ("555-1234", ENGLISH, GERMAN, "555-1234"),
 )
 
 

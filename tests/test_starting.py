@@ -1,5 +1,7 @@
 """Options of a training that starts from another model."""
 
+import json
+
 import pytest
 
 from translator.config import make_config, save_config
@@ -45,6 +47,15 @@ def test_what_is_the_models_and_what_is_not(start):
     }
     assert config == make_config(options=given | expected)
     assert inherit_options(config) == config
+
+
+def test_what_an_older_run_does_not_tell(tmp_path):
+    """Catches: placeholders in the training of a vocabulary that has none, as they are
+    the default today."""
+    saved = {"data": {"source_language": "en"}}
+    (tmp_path / "config.json").write_text(json.dumps(saved), "utf-8")
+    data = inherit_options(make_config(options={"start_from": str(tmp_path)})).data
+    assert (data.augmentation, data.placeholders) == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from translator.placeholders import NUMBERS, THINGS
 from translator.text import WORD
 
 _FINAL_MARK = re.compile(r"\s*[.!?…。？！؟]+\s*$")
-_TOKEN = re.compile(r"\w+(?:[.,:/-]\d+)*")  # a word, a date or an amount
+# A word, also thirty-five; a date or an amount.
+_TOKEN = re.compile(r"\w+(?:-[^\W\d]\w*|[.,:/-]\d+)*")
 # Pairs without alike words where placeholders are added, to pairs with such words where
 # they stand for them; the share of those that get further ones; and how many are added.
 _ADDED, _FURTHER = 0.1, 0.25
@@ -55,8 +56,8 @@ def put_placeholders(
     """Puts placeholders on both sides of some pairs, for the model to learn to copy.
 
     They stand for words that are alike on both sides and there once, if those are
-    numbers or not all in small letters; the source's first word has its capital for
-    another reason. Numbers in words count as numbers, as few pairs have digits. In
+    numbers or not all in small letters; a first word has its capital for another
+    reason. Numbers in words count as numbers, as few pairs have digits. In
     pairs without such words, one or several are added at an end, as addresses or emoji
     would be. Which of `THINGS`, or of `NUMBERS`, stands where is drawn, so that all of
     them are learnt alike; where there are too few of one kind, the other serves.
@@ -152,7 +153,9 @@ def _with_placeholders(
             )
         )
         may_be_added = rng.random() < _FURTHER
-    added = " ".join((free[THINGS] + free[NUMBERS])[: rng.choice(_NUM_ADDED)])
+    others = free[THINGS] + free[NUMBERS]
+    rng.shuffle(others)
+    added = " ".join(others[: rng.choice(_NUM_ADDED)])
     if not (may_be_added and added):
         return pair
     if rng.random() < 0.2:
@@ -165,9 +168,9 @@ def _alike(pair: Pair, numerals: Mapping[str, str]) -> list[str]:
     sources, targets = map(_TOKEN.findall, pair)
     return [
         word
-        for word in sources[1:]
-        if (word in numerals or not word.islower())
-        and sources.count(word) == targets.count(numerals.get(word, word)) == 1
+        for place, word in enumerate(sources)
+        if (place and not word.islower()) or word in numerals or _is_number(word)
+        if sources.count(word) == targets.count(numerals.get(word, word)) == 1
     ]
 
 

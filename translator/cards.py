@@ -24,6 +24,7 @@ from translator.errors import UserError
 from translator.languages import language_name
 from translator.reporting import read_metrics
 from translator.robustness import COLUMNS, LONGEST_ANSWER, load_robustness
+from translator.starting import TOLD_OPTIONS
 
 EVALUATION_DIR = "evaluation"
 _LANGUAGES = ("source_language", "target_language")
@@ -64,7 +65,10 @@ def train_command(config: Config) -> str:
             value, other = (
                 getattr(getattr(c, section), name) for c in (config, others)
             )
-            if value == other or (name in _LANGUAGES and _are_known(config)):
+            is_told = config.training.start_from and name in TOLD_OPTIONS
+            if value == other and not is_told:
+                continue
+            if name in _LANGUAGES and _are_known(config):
                 continue
             flag = "--" + name.replace("_", "-")
             if field.annotation is bool:
@@ -72,18 +76,19 @@ def train_command(config: Config) -> str:
             else:
                 values = value if isinstance(value, tuple) else [value]
                 for own in values:
-                    words += flag, f"{own:g}" if isinstance(own, float) else f"{own}"
+                    words += flag, str(own).removesuffix(".0")
         commands.append(["translator", "train", *words])
     return shlex.join(min(commands, key=len))
 
 
 def _are_known(config: Config) -> bool:
-    """Whether the corpus tells its languages."""
+    """Whether the name of the corpus tells the languages."""
+    data = config.data
     try:
-        find_corpus(*config.data.corpus)
-    except (TypeError, UserError):  # files
+        _, languages = find_corpus(data.corpus[0])
+    except (IndexError, UserError):  # none, or a file
         return False
-    return True
+    return languages == (data.source_language, data.target_language)
 
 
 def _front_matter(config: Config, corpus: dict[str, Any]) -> str:

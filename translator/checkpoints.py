@@ -182,6 +182,8 @@ def load_run_config(run_dir: Path) -> tuple[Config, dict[str, Any]]:
     if not isinstance(content, dict):
         raise UserError(f"{path} should hold a JSON object. Received: {content!r}.")
     sections = {name: content.get(name, {}) for name in Config.model_fields}
+    if isinstance(sections["data"], dict):  # what older runs do not tell, they had not
+        sections["data"] = {"augmentation": 0.0, "placeholders": 0.0} | sections["data"]
     facts = {name: value for name, value in content.items() if name not in sections}
     return parse_config(sections, str(path)), facts
 

@@ -1,5 +1,7 @@
 """What a language code means to a reader."""
 
+from functools import cache
+
 from babel import Locale, UnknownLocaleError
 
 from translator.placeholders import NumberMarks
@@ -22,6 +24,7 @@ def is_right_to_left(code: str) -> bool:
     return bool(locale) and locale.text_direction == "rtl"
 
 
+@cache
 def number_marks(code: str) -> NumberMarks | None:
     """Returns what a language writes in numbers, or None where it is not a known one.
 

@@ -199,13 +199,18 @@ def restore(text: str, originals: Mapping[str, str]) -> str:
 def marked_number_pattern(marks: NumberMarks) -> str:
     """Returns what matches a number with marks, for Python and for RE2.
 
-    One point alone, as in 3.11, may be that of a version or a date, and three or more
-    with three digits each those of an address: such numbers have no marks.
+    Several may be joined, as in 1,000-2,000. One point alone, as in 3.11, may be that
+    of a version or a date, and three or more with three digits each those of an
+    address: they are no marks. Nor are those behind a zero in front, as of a telephone
+    number; what else a German writes with points is taken for a number.
     """
     group, decimal = map(re.escape, marks)
     count = "{1,2}" if marks.group == "." else "+"
-    grouped = rf"\d{{1,3}}(?:{group}\d{{3}}){count}(?:{decimal}\d+)?"
-    return grouped if marks.decimal == "." else rf"{grouped}|\d+{decimal}\d+"
+    kinds = [rf"[1-9]\d{{0,2}}(?:{group}\d{{3}}){count}(?:{decimal}\d+)?", r"\d+"]
+    if marks.decimal != ".":
+        kinds.append(rf"\d+{decimal}\d+")
+    number = f"(?:{'|'.join(kinds)})"
+    return rf"\+?{number}(?:[-/]{number})*"
 
 
 def rewrite_number(text: str, source: NumberMarks, target: NumberMarks) -> str:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from translator.checkpoints import load_run_config
-from translator.config import Config, option_fields
+from translator.config import Config, SearchConfig, option_fields
 from translator.errors import UserError
 
 # Of [data], what is the model's: how texts are cut and altered.
@@ -23,6 +23,9 @@ _DATA_OPTIONS = (
 )
 # Of [model], what is not its form and may be another now.
 _FREE_OPTIONS = ("dropout", "recurrent_dropout")
+# What a command must tell that starts from a model, or the model's would be taken.
+TOLD_OPTIONS = {*_DATA_OPTIONS, *_FREE_OPTIONS, *SearchConfig.model_fields}
+TOLD_OPTIONS -= {"vocabulary_size"}  # which cannot be another
 
 
 def inherit_options(config: Config) -> Config:

@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -81,9 +80,10 @@ class SentenceTranslation:
 
     @property
     def is_protected(self) -> bool:
-        """Whether placeholders stood in what the network got: they do not where it
-        lost one, or where there was nothing to copy."""
-        return not set(PLACEHOLDERS).isdisjoint(self.source_tokens)
+        """Whether placeholders stood in what the network got, or it got nothing: they
+        do not where it lost one, or where there was nothing to copy."""
+        tokens = self.source_tokens
+        return not (tokens and set(PLACEHOLDERS).isdisjoint(tokens))
 
 
 @dataclass(frozen=True)
@@ -273,11 +273,10 @@ class TextTranslator(ABC):
 
     def _rewrite(self, original: str) -> str:
         """Returns what is copied as the target language writes it."""
-        if not original[0].isdigit() or not self.number_marks:
-            return original
-        return rewrite_number(original, *self.number_marks)
+        marks = self.number_marks
+        return rewrite_number(original, *marks) if marks else original
 
-    @cached_property
+    @property
     def number_marks(self) -> tuple[NumberMarks, NumberMarks] | None:
         """What source and target language write in numbers, if that is known."""
         from translator.languages import number_marks  # CLDR takes a while to load
@@ -296,8 +295,8 @@ class TextTranslator(ABC):
 
         The network gets each as `prepare` makes it. Hypotheses that lost a placeholder,
         or wrote one twice, come behind the others of the beam. If all did, the sentence
-        is translated again without any. A sentence of things to copy is its own
-        translation; that of a blank one is empty, with a score of 0.
+        is translated again without any. A sentence of things to copy needs no network;
+        the translation of a blank one is empty. Both have a score of 0.
 
         Args:
             sentences: Any number of them.

@@ -6,6 +6,8 @@ import pytest
 
 from translator.cards import train_command
 from translator.config import make_config, parse_config, save_config
+from translator.corpus.origins import find_origin
+from translator.starting import inherit_options
 
 
 @pytest.fixture
@@ -69,8 +71,16 @@ def test_the_run_folder_is_named_after_corpus_and_preset(command, training):
         ("tiny", {"corpus": ["numbers-en-es"]}, "--preset tiny --corpus numbers-en-es"),
         (
             "base",
-            {"corpus": ["numbers-es-en"], "source_language": "es", "epochs": 3},
+            {"corpus": ["numbers-es-en"], "epochs": 3}
+            | {"source_language": "es", "target_language": "en"},
             "--corpus numbers-es-en --epochs 3",
+        ),
+        (
+            "base",
+            {"corpus": ["numbers-en-es"], "learning_rate": 0.00123456789}
+            | {"source_language": "es", "target_language": "en"},
+            "--corpus numbers-en-es --source-language es --target-language en "
+            "--learning-rate 0.00123456789",
         ),
         (
             "small",
@@ -94,9 +104,30 @@ def test_the_command_of_the_card_gives_the_same_options(
     assert shown == f"translator train {expected}"
     assert command(*shlex.split(shown)[1:]) == (0, "", "")
     [call] = training
-    languages = {"source_language": config.data.source_language}
-    data = call.settings.data.model_copy(update=languages)
-    assert call.settings.model_copy(update={"data": data}) == config
+    assert _with_languages(call.settings) == _with_languages(config)
+
+
+def test_the_command_tells_what_would_be_taken_from_another_model(
+    command, training, tmp_path
+):
+    """Catches: a default that is left out, where the other model has another value."""
+    saved = {"dropout": 0.3, "beam_size": 7, "augmentation": 0.9}
+    save_config(make_config(options=saved), tmp_path / "config.json")
+    given = {"start_from": str(tmp_path), "corpus": ["numbers-en-es"], "dropout": 0.15}
+    config = inherit_options(make_config(options=given | {"augmentation": 0.2}))
+    shown = train_command(config)
+    assert command(*shlex.split(shown)[1:]) == (0, "", "")
+    [call] = training
+    assert _with_languages(call.settings) == _with_languages(config)
+    assert (config.model.dropout, config.search.beam_size) == (0.15, 7)
+
+
+def _with_languages(config):
+    """The options as training fills them in."""
+    languages = find_origin(config.data).info["languages"]
+    names = ("source_language", "target_language")
+    data = config.data.model_copy(update=dict(zip(names, languages, strict=True)))
+    return config.model_copy(update={"data": data})
 
 
 @pytest.mark.parametrize(
