@@ -236,7 +236,8 @@ def write_run(run_dir, **facts):
     (run_dir / TOKENIZER_NAME).write_bytes(b"pieces")
     (run_dir / "README.md").write_text("# Card")
     (run_dir / "evaluation" / "test").mkdir(parents=True)
-    (run_dir / "evaluation" / "test" / "report.json").write_text("{}")
+    for name in ("report", "robustness"):
+        (run_dir / "evaluation" / "test" / f"{name}.json").write_text("{}")
     return config
 
 
@@ -282,6 +283,7 @@ def test_packed_run_is_small_and_complete(tmp_path):
         BEST_NAME,
         "README.md",
         "evaluation/test/report.json",
+        "evaluation/test/robustness.json",
     }
     single, half = (load_arrays(folder / BEST_NAME) for folder in (run_dir, out_dir))
     for name, array in single.items():

@@ -235,6 +235,10 @@ def pack_run(run_dir: Path, out_dir: Path) -> None:
             *run_dir.glob("evaluation/*/report.json"),
         ):
             _copy_without_sentences(path, temporary / path.relative_to(run_dir))
+        for path in run_dir.glob("evaluation/*/robustness.json"):  # numbers alone
+            out_path = temporary / path.relative_to(run_dir)
+            out_path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, out_path)
 
 
 def _copy_without_sentences(path: Path, out_path: Path) -> None:
