@@ -148,7 +148,7 @@ RECORDS = [
     {"kind": "train", "step": 10, "loss": 5.5, "minutes": 0.5},
     {"kind": "train", "step": 20, "loss": 4.25, "minutes": 1.0},
     {"kind": "validation", "step": 20, "loss": 4.5, "bleu": 7.0, "chrf": 21.0}
-    | {"minutes": 1.25},
+    | {"minutes": 1.25, "training_loss": 4.0},
 ]
 
 
@@ -159,7 +159,7 @@ RECORDS = [
         ("step", [10, 20], [20], "optimiser steps"),
     ],
 )
-def test_curves_have_four_lines_and_units(over, train_x, dev_x, label):
+def test_curves_have_five_lines_and_units(over, train_x, dev_x, label):
     """Mistake: development scores drawn as training's, or BLEU as chrF."""
     losses, scores = plotting.curves_figure(RECORDS, over).axes
     lines = {
@@ -168,6 +168,7 @@ def test_curves_have_four_lines_and_units(over, train_x, dev_x, label):
     }
     assert lines == {
         "what is optimised": (train_x, [5.5, 4.25]),
+        "training loss": (dev_x, [4.0]),
         "development loss": (dev_x, [4.5]),
         "BLEU": (dev_x, [7.0]),
         "chrF": (dev_x, [21.0]),

@@ -418,7 +418,8 @@ def make_trainer(tmp_path, tokenizer, monkeypatch):
 
         def validate():
             score = next(scores, 0.0)
-            return {"loss": -score, "bleu": score, "chrf": score, "samples": []}
+            own = {"loss": -score, "training_loss": -score}
+            return own | {"bleu": score, "chrf": score, "samples": []}
 
         trainer._step_function = lambda batch: (next(losses, 1.0), 2.0)
         trainer.validator = SimpleNamespace(scores=validate)
@@ -623,10 +624,12 @@ def test_validator_scores(tokenizer):
                 for sentence in sentences
             ]
 
-    scores = Validator(Parrot(), pairs, batch_tokens=60).scores()
-    sides = [tokenizer.encode_batch(side) for side in zip(*pairs, strict=True)]
-    loss = batch_loss(model, pad_batch(*sides), 0.0, training=False)
-    assert scores["loss"] == pytest.approx(float(loss.total / loss.num_tokens), 1e-5)
+    scores = Validator(Parrot(), pairs, PAIRS[6:9], batch_tokens=60).scores()
+    for name, own in ("loss", pairs), ("training_loss", PAIRS[6:9]):
+        sides = [tokenizer.encode_batch(side) for side in zip(*own, strict=True)]
+        loss = batch_loss(model, pad_batch(*sides), 0.0, training=False)
+        mean = float(loss.total / loss.num_tokens)
+        assert scores[name] == pytest.approx(mean, 1e-5)
     # All eight words are right, of ten: BLEU is its brevity penalty alone.
     assert scores["bleu"] == pytest.approx(100 * math.exp(1 - 10 / 8))
     assert 70 < scores["chrf"] < 100
@@ -682,7 +685,8 @@ def test_a_run_folder_is_complete(finished):
     )
     assert facts["corpus_info"]["name"] == "numbers-en-es"
     validation = [r for r in read_metrics(finished) if r["kind"] == "validation"][-1]
-    assert {"step", "epoch", "loss", "bleu", "chrf", "minutes"} < validation.keys()
+    expected = {"step", "epoch", "loss", "training_loss", "bleu", "chrf", "minutes"}
+    assert expected < validation.keys()
     assert len(validation["samples"]) == 3
 
 

@@ -138,7 +138,7 @@ def curves_figure(
     """Draws a run: losses above, BLEU and chrF of the development set below.
 
     What is optimised has dropout, smoothed labels and, with R-Drop, two passes and
-    their divergence in it; so it may stand far above the development loss.
+    their divergence in it; so it may stand far above the loss of the same pairs.
 
     Args:
         records: The lines of a run's `metrics.jsonl`, as dictionaries.
@@ -150,9 +150,10 @@ def curves_figure(
     figure = _figure(7.2, 5.6)
     losses, scores = figure.subplots(2, 1, sharex=True)
     _curve(losses, training, over, "loss", "what is optimised", _QUIET)
-    _curve(losses, validation, over, "loss", "development loss", _BLUE, marker="o")
-    _curve(scores, validation, over, "bleu", "BLEU", _ORANGE, marker="o")
-    _curve(scores, validation, over, "chrf", "chrF", _GREEN, marker="o")
+    _curve(losses, validation, over, "training_loss", "training loss", _GREEN, "o")
+    _curve(losses, validation, over, "loss", "development loss", _BLUE, "o")
+    _curve(scores, validation, over, "bleu", "BLEU", _ORANGE, "o")
+    _curve(scores, validation, over, "chrf", "chrF", _GREEN, "o")
     losses.set_ylabel("loss (nats per target token)", color=_QUIET)
     scores.set_ylabel("score (0 to 100)", color=_QUIET)
     label = "training time (minutes)" if over == "minutes" else "optimiser steps"

@@ -25,6 +25,7 @@ from translator.augmentation import numerals_of
 from translator.batching import (
     Batch,
     BatchPlan,
+    PairSource,
     Place,
     group_by_length,
     make_dataset,
@@ -299,25 +300,29 @@ def _assign(variables, values) -> None:
 
 
 class Validator:
-    """Scores the weights on the development set.
+    """Scores the weights on the development set, and takes the loss of some training
+    pairs: as far as the two losses are apart, the network knows its texts by heart.
 
     Args:
         translator: Over the model that is trained.
         pairs: Development pairs; the first ones are the samples that are shown.
+        training_pairs: As many training pairs, or fewer.
         batch_tokens: Most padded tokens in a batch.
     """
 
-    def __init__(self, translator: Translator, pairs: list[Pair], batch_tokens: int):
+    def __init__(
+        self,
+        translator: Translator,
+        pairs: list[Pair],
+        training_pairs: list[Pair],
+        batch_tokens: int,
+    ):
         self.translator = translator
         self.pairs = pairs
-        tokenizer = translator.tokenizer
-        sides = (
-            tokenizer.encode_batch([pair.source for pair in pairs]),
-            tokenizer.encode_batch([pair.target for pair in pairs]),
+        self._batches, self._training_batches = (
+            _batches_of(own, translator.tokenizer, batch_tokens)
+            for own in (pairs, training_pairs)
         )
-        # Equal lengths need no mixing here: the sum is the same in any order.
-        groups = group_by_length(*sides, batch_tokens)
-        self._batches = [pad_batch(*group) for group in groups]
         ids = tf.TensorSpec([None, None], tf.int32)
         self._loss = tf.function(
             lambda batch: batch_loss(translator.model, batch),
@@ -327,20 +332,18 @@ class Validator:
         )
 
     def scores(self) -> dict[str, Any]:
-        """Returns loss (nats per target token), BLEU, chrF (0 to 100) and samples.
+        """Returns losses (nats per target token), BLEU, chrF (0 to 100) and samples.
 
-        Translations are found by greedy search.
+        Nothing is dropped, no label smoothed. Translations are found by greedy search.
         """
-        losses = [self._loss(batch) for batch in self._batches]
-        total = sum(float(loss.total) for loss in losses)
-        num_tokens = sum(float(loss.num_tokens) for loss in losses)
         translations = self.translator.translate_sentences(
             [pair.source for pair in self.pairs], SearchConfig(beam_size=1)
         )
         hypotheses = [t.hypotheses[0].text for t in translations]
         references = [[pair.target for pair in self.pairs]]
         return {
-            "loss": total / num_tokens,
+            "loss": self._mean_loss(self._batches),
+            "training_loss": self._mean_loss(self._training_batches),
             "bleu": BLEU().corpus_score(hypotheses, references).score,
             "chrf": CHRF().corpus_score(hypotheses, references).score,
             "samples": [
@@ -348,6 +351,27 @@ class Validator:
                 for pair, text in zip(self.pairs, hypotheses, strict=True)
             ][:_NUM_SAMPLES],
         }
+
+    def _mean_loss(self, batches: list[Batch]) -> float:
+        totals, counts = zip(*map(self._loss, batches), strict=True)
+        return float(tf.add_n(totals) / tf.add_n(counts))
+
+
+def _sample(pairs: PairSource, count: int) -> list[Pair]:
+    """Returns at most so many pairs, from all over a corpus."""
+    count = min(count, len(pairs))
+    return pairs.take(np.linspace(0, len(pairs) - 1, count).astype(np.int64))
+
+
+def _batches_of(
+    pairs: list[Pair], tokenizer: Tokenizer, batch_tokens: int
+) -> list[Batch]:
+    sources, targets = (
+        tokenizer.encode_batch(list(side)) for side in zip(*pairs, strict=True)
+    )
+    # Equal lengths need no mixing here: the sum is the same in any order.
+    groups = group_by_length(sources, targets, batch_tokens)
+    return [pad_batch(*group) for group in groups]
 
 
 class StopRequest:
@@ -417,6 +441,7 @@ class Trainer:
         self.validator = Validator(
             translator,
             corpus.dev[: self.config.validation_pairs],
+            _sample(corpus.train, self.config.validation_pairs),
             self.config.batch_tokens,
         )
         self.progress = Progress()
@@ -602,10 +627,11 @@ class Trainer:
 
     def _show(self, scores: dict[str, Any], is_best: bool) -> None:
         progress = self.progress
+        best = "  (best so far)" if is_best else ""
         self.console.print(
             f"step {progress.step}, {progress.minutes:.1f} min: dev loss "
-            f"{scores['loss']:.3f}  BLEU {scores['bleu']:.1f}  chrF "
-            f"{scores['chrf']:.1f}{'  (best so far)' if is_best else ''}",
+            f"{scores['loss']:.3f} (training {scores['training_loss']:.3f})  "
+            f"BLEU {scores['bleu']:.1f}  chrF {scores['chrf']:.1f}{best}",
             highlight=False,
         )
         for sample in scores["samples"]:
