@@ -118,8 +118,8 @@ def test_shift_enter_translates(page):
 
 def test_an_example_translates_at_once(page):
     """Mistake: an example that only fills the box."""
-    page.get_by_text("Good morning! Did you sleep well?").click()
-    expect_translation(page, "dooG !gninrom diD uoy peels ?llew")
+    page.get_by_text("What time does the next bus leave?").click()
+    expect_translation(page, "tahW emit seod eht txen sub ?evael")
 
 
 def test_a_link_opens_with_its_text(page, server):

@@ -42,11 +42,11 @@ _PACKAGES = ("tensorflow", "keras", "onnxruntime", "sentencepiece", "gradio")
 # What the page offers to somebody who does not know what to type.
 EXAMPLES = {
     "en": (
-        "Good morning! Did you sleep well?",
-        "Could you tell me where the train station is?",
+        "What time does the next bus leave?",
         "I have never seen such a beautiful garden.",
         "My brother wants to learn to play the guitar.",
-        "It was raining, so we stayed at home. We cooked soup and watched a film.",
+        "If I had more time, I would learn another language.",
+        "The museum is closed on Mondays. The children are playing in the park.",
     ),
     "es": (
         "¡Buenos días! ¿Has dormido bien?",
