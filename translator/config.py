@@ -304,8 +304,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     # 5 million parameters, an hour on two cores for 100,000 short pairs.
     "base": {},
-    # What ships: the same network, taught longer, and to say the same in two passes
-    # that drop other units and see other subwords (docs/experiments.md).
+    # The same network, taught longer, and to say the same in two passes that drop other
+    # units. What ships went on from there with less of it: docs/experiments.md.
     "best": {
         "data": {"subword_sampling": 0.3},
         "model": {"dropout": 0.2},
