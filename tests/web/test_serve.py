@@ -77,7 +77,7 @@ def test_every_model_of_a_folder_is_found(run_dir, tmp_path):
     found = find_models([run_dir], [tmp_path])
     assert found == [run_dir, tmp_path / "a", tmp_path / "b", tmp_path / "export"]
     shipped = find_models([], [])
-    assert [path.name for path in shipped][0] == "en-es"
+    assert [path.name for path in shipped] == ["en-de", "en-es", "en-fr"]
 
 
 def test_a_port_in_use_is_one_line(tmp_path, busy_port):
