@@ -9,16 +9,19 @@ included.
 """
 
 import argparse
-import json
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+from translator.startup import import_tensorflow
 
-from benchmarks.measuring import format_table
+import_tensorflow()
+
+import matplotlib.pyplot as plt  # noqa: E402
+
+from benchmarks.measuring import format_table  # noqa: E402
+from translator.reporting import METRICS_NAME, read_metrics  # noqa: E402
 
 MINUTES = (10, 20, 40, 80, 160, 320)
 RUN = "run"
-METRICS = "metrics.jsonl"
 
 
 def main() -> None:
@@ -33,8 +36,8 @@ def main() -> None:
     if len(labels) != len(options.runs):
         parser.error(f"{len(options.runs)} runs need as many labels, not {len(labels)}")
     for run in options.runs:
-        if not (run / METRICS).exists():
-            parser.error(f"{run} is no run folder: it has no {METRICS}")
+        if not (run / METRICS_NAME).exists():
+            parser.error(f"{run} is no run folder: it has no {METRICS_NAME}")
     curves = list(zip(labels, map(scores_of, options.runs), strict=True))
     for label, scores in curves:
         if not scores:
@@ -46,10 +49,9 @@ def main() -> None:
 
 def scores_of(run: Path) -> list[tuple[float, float]]:
     """Returns minutes and BLEU of each validation."""
-    lines = (run / METRICS).read_text("utf-8").splitlines()
     return [
         (record["minutes"], record["bleu"])
-        for record in map(json.loads, lines)
+        for record in read_metrics(run)
         if record["kind"] == "validation" and record.get("bleu") is not None
     ]
 
