@@ -116,7 +116,8 @@ def test_every_weight_receives_a_gradient(options):
 def traced():
     """The function of a step, after batches of many shapes."""
     model = make_model(dropout=0.1, recurrent_dropout=0.1)
-    function = make_step(model, learning_rate=0.03).compile(SPEC)
+    step = make_step(model, learning_rate=0.03, optimizer="muon")
+    function = step.compile(SPEC)
     for num_rows, longest in [(3, 6), (1, 2), (4, 9), (2, 30)]:
         function(random_batch(num_rows, num_rows, longest))
     return function
@@ -153,6 +154,24 @@ def test_the_update_is_the_clipped_mean_gradient(eagerly, monkeypatch, clip_norm
     make_step(model, clip_norm=clip_norm).compile(SPEC)(batch)
     for old, new, gradient in zip(before, model.get_weights(), gradients, strict=True):
         np.testing.assert_allclose(old - new, scale * gradient, atol=1e-6, rtol=1e-3)
+
+
+@pytest.mark.parametrize("options", NETWORKS.values(), ids=NETWORKS)
+def test_muon_moves_matrices_alike_in_all_directions(eagerly, options):
+    """Catches: embeddings or a cell's two biases taken for matrices, a matrix that is
+    not, steps of another length than Adam's.
+    """
+    model = make_model(**options)
+    before = [weight.numpy() for weight in model.trainable_variables]
+    make_step(model, optimizer="muon").compile(SPEC)(random_batch(num_rows=30))
+    for weight, old in zip(model.trainable_variables, before, strict=True):
+        move = (old - weight.numpy()) / 0.01
+        if weight.path.endswith("kernel"):
+            lengths = np.linalg.svd(move / 0.2 / max(move.shape) ** 0.5)[1]
+            assert 0.6 < lengths[0] < 1.3, weight.path
+            assert np.median(lengths) > 0.6, weight.path
+        else:  # Adam's first step: one size for all that have more than a tiny gradient
+            assert np.max(abs(move)) == pytest.approx(1, abs=0.05), weight.path
 
 
 def test_r_drop_sees_each_batch_twice_under_other_masks(eagerly):
@@ -320,7 +339,7 @@ from translator.model import build_model
 cpu = tf.config.list_physical_devices("CPU")[0]
 two = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(cpu, two)
-training._make_optimizer = lambda config: keras.optimizers.SGD(1.0, name="optimizer")
+make_optimizer = training._make_optimizer
 spec = Batch(*[tf.TensorSpec([None, None], tf.int32)] * 3)
 options, pairs = json.loads(sys.argv[1])
 parts = [pairs[:2], pairs[2:3], pairs[3:]]  # three batches of other shapes
@@ -332,7 +351,7 @@ def run(strategy, batches):
     rng = np.random.default_rng(1)
     for weight in model.trainable_variables:
         weight.assign(rng.normal(size=weight.shape) * 0.3)
-    config = TrainingConfig(clip_norm=0.5, label_smoothing=0.1)
+    config = TrainingConfig(clip_norm=0.5, label_smoothing=0.1, optimizer="muon")
     step = training.TrainStep(model, config, strategy)
     dataset = strategy.distribute_datasets_from_function(
         lambda context: tf.data.Dataset.from_generator(
@@ -345,11 +364,18 @@ def run(strategy, batches):
     return results, np.concatenate([w.flatten() for w in model.get_weights()])
 
 
-one, weights = run(tf.distribute.get_strategy(), [parts[0] + parts[1], parts[2]])
+default = tf.distribute.get_strategy()
 mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-two, mirrored_weights = run(mirrored, parts)
-difference = float(np.abs(weights - mirrored_weights).max())
-print(json.dumps({"one": one, "two": two, "difference": difference}))
+found = {}
+# Muon's step is as long whatever the gradient's scale; that of SGD tells it.
+make_sgd = lambda config: keras.optimizers.SGD(1.0, name="optimizer")
+for name, make in {"sgd": make_sgd, "muon": make_optimizer}.items():
+    training._make_optimizer = make
+    one, weights = run(default, [parts[0] + parts[1], parts[2]])
+    two, mirrored_weights = run(mirrored, parts)
+    difference = float(np.abs(weights - mirrored_weights).max())
+    found[name] = {"one": one, "two": two, "difference": difference}
+print(json.dumps(found))
 """
 
 
@@ -367,10 +393,10 @@ def test_two_devices_make_the_update_of_one():
     command = [sys.executable, "-c", TWO_DEVICES, json.dumps([SMALL, pairs])]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-3_000:]
-    found = json.loads(result.stdout.splitlines()[-1])
-    assert found["one"][0][1] == 4 + 5 + 7 and found["one"][1][1] == 4 + 6
-    np.testing.assert_allclose(found["two"], found["one"], rtol=1e-5)
-    assert found["difference"] < 1e-5
+    for found in json.loads(result.stdout.splitlines()[-1]).values():
+        assert found["one"][0][1] == 4 + 5 + 7 and found["one"][1][1] == 4 + 6
+        np.testing.assert_allclose(found["two"], found["one"], rtol=1e-5)
+        assert found["difference"] < 1e-5
 
 
 # --- The loop ------------------------------------------------------------------------

@@ -188,7 +188,11 @@ class TrainingConfig(_Options):
         ge=16,
         description="Padded target tokens in a batch, at most (source tokens too).",
     )
-    optimizer: Literal["adam", "adamw"] = Field("adam", description="Update rule.")
+    optimizer: Literal["adam", "adamw", "muon"] = Field(
+        "adam",
+        description="Update rule. muon moves a matrix as far in all directions (Jordan "
+        "et al. 2024), and embeddings and biases as adamw does.",
+    )
     learning_rate: float = Field(2e-3, gt=0, description="Peak of the learning rate.")
     warmup_steps: int = Field(
         400, ge=0, description="Steps over which the rate rises from zero."
@@ -196,7 +200,7 @@ class TrainingConfig(_Options):
     decay: Literal["cosine", "inverse_sqrt", "constant"] = Field(
         "cosine", description="How the learning rate falls after the warm-up."
     )
-    weight_decay: float = Field(0.0, ge=0, description="Used by adamw.")
+    weight_decay: float = Field(0.0, ge=0, description="Used by adamw and muon.")
     clip_norm: float = Field(
         1.0, gt=0, description="Largest global norm of the gradients."
     )

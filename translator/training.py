@@ -287,11 +287,23 @@ def _fill_empty(batch: Batch) -> Batch:
 
 
 def _make_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
-    if config.optimizer == "adamw":
-        return keras.optimizers.AdamW(
-            config.learning_rate, weight_decay=config.weight_decay, name="optimizer"
+    """Returns the update rule.
+
+    Muon's is for matrices alone, its steps by their mean square as long as Adam's (Liu
+    et al. 2025, "Muon is Scalable for LLM Training"). Two biases of a cell are none.
+    """
+    rate, weight_decay = config.learning_rate, config.weight_decay or None
+    if config.optimizer == "muon":
+        return keras.optimizers.Muon(
+            rate,
+            weight_decay=weight_decay,
+            adam_weight_decay=weight_decay,
+            exclude_layers=["bias$"],
+            name="optimizer",
         )
-    return keras.optimizers.Adam(config.learning_rate, name="optimizer")
+    if config.optimizer == "adamw":
+        return keras.optimizers.AdamW(rate, weight_decay=weight_decay, name="optimizer")
+    return keras.optimizers.Adam(rate, name="optimizer")
 
 
 def _assign(variables, values) -> None:
