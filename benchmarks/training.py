@@ -251,6 +251,8 @@ def our_configs(args):
         "augmentation": 0.0,
         "placeholders": 0.0,
         "batch_tokens": args.batch_tokens,
+        "optimizer": "adam",  # as the others', as is the precision
+        "mixed_precision": "none",
         "epochs": NEVER,
         "validate_every": NEVER,
         "patience": 0,

@@ -10,7 +10,12 @@ import tensorflow as tf
 from translator.batching import pad_batch
 from translator.config import ModelConfig
 from translator.model import build_model
-from translator.precision import loss_scale, set_precision, with_loss_scale
+from translator.precision import (
+    choose_precision,
+    loss_scale,
+    set_precision,
+    with_loss_scale,
+)
 from translator.training import batch_loss
 
 V = 40
@@ -34,6 +39,29 @@ NETWORKS = {
 def full_precision_after():
     yield
     set_precision("none")
+
+
+# --- The choice ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu sse2 avx2", "none"),
+        ("avx512f avx512_bf16 avx512_fp16", "bfloat16"),
+        ("avx512f avx512_bf16x", "none"),
+        ("amx_bf16 amx_tile", "bfloat16"),
+        (None, "none"),  # no Linux
+    ],
+)
+def test_auto_is_what_the_processor_multiplies(tmp_path, flags, expected):
+    path = tmp_path / "cpuinfo"
+    if flags is not None:
+        path.write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t:\n")
+    if tf.config.list_physical_devices("GPU"):
+        expected = "none"
+    assert choose_precision("auto", path) == expected
+    assert choose_precision("float16", path) == "float16"
 
 
 # --- The scale -----------------------------------------------------------------------

@@ -184,18 +184,18 @@ class TrainingConfig(_Options):
         "then decays over this time if it ends before the epochs do. 0: no limit.",
     )
     batch_tokens: int = Field(
-        2_000,
+        4_000,
         ge=16,
         description="Padded target tokens in a batch, at most (source tokens too).",
     )
-    optimizer: Literal["adam", "adamw", "muon"] = Field(
-        "adam",
+    optimizer: Literal["muon", "adam", "adamw"] = Field(
+        "muon",
         description="Update rule. muon moves a matrix as far in all directions (Jordan "
         "et al. 2024), and embeddings and biases as adamw does.",
     )
-    learning_rate: float = Field(2e-3, gt=0, description="Peak of the learning rate.")
+    learning_rate: float = Field(3e-3, gt=0, description="Peak of the learning rate.")
     warmup_steps: int = Field(
-        400, ge=0, description="Steps over which the rate rises from zero."
+        200, ge=0, description="Steps over which the rate rises from zero."
     )
     decay: Literal["cosine", "inverse_sqrt", "constant"] = Field(
         "cosine", description="How the learning rate falls after the warm-up."
@@ -232,10 +232,11 @@ class TrainingConfig(_Options):
     patience: int = Field(
         5, ge=0, description="Validations without a gain before stopping. 0: never."
     )
-    mixed_precision: Literal["none", "bfloat16", "float16"] = Field(
-        "none",
+    mixed_precision: Literal["auto", "none", "bfloat16", "float16"] = Field(
+        "auto",
         description="Compute products in 16 bits, keep weights in 32. float16 scales "
-        "the loss; bfloat16 needs no scale, but hardware that has it.",
+        "the loss; bfloat16 needs no scale, but hardware that has it. auto: bfloat16 "
+        "on a CPU with instructions for it, else none.",
     )
 
     @field_validator("mixed_precision", mode="before")
@@ -291,10 +292,12 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "training": {
             "epochs": 6,
+            "batch_tokens": 2_000,
             "learning_rate": 5e-3,
             "warmup_steps": 100,
             "averaging": 0.99,
             "label_smoothing": 0.0,
+            "mixed_precision": "none",
             "validation_pairs": 300,
         },
     },

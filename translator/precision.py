@@ -9,6 +9,8 @@ and needs none of this.
 Source: Micikevicius et al. 2018, "Mixed Precision Training", sections 3.1 and 3.2.
 """
 
+from pathlib import Path
+
 import keras
 import tensorflow as tf
 
@@ -22,6 +24,24 @@ _POLICIES = {
 # tokens, whose gradients are larger by about their number; sums in float16 end at
 # 65,504.
 _INITIAL_SCALE = 2.0**10
+# A processor that multiplies bfloat16 has one of these; others are slower with it.
+_CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
+
+
+def choose_precision(
+    mixed_precision: str, cpu_info: Path = Path("/proc/cpuinfo")
+) -> str:
+    """Returns what to train in: for "auto", "bfloat16" on a CPU that multiplies it.
+
+    Args:
+        mixed_precision: "auto", "none", "bfloat16" or "float16".
+        cpu_info: Where the system tells what the CPU can do. Linux alone has it.
+    """
+    if mixed_precision != "auto":
+        return mixed_precision
+    if tf.config.list_physical_devices("GPU") or not cpu_info.exists():
+        return "none"
+    return "bfloat16" if _CPU_FLAGS & set(cpu_info.read_text().split()) else "none"
 
 
 def set_precision(mixed_precision: str) -> None:

@@ -50,7 +50,12 @@ from translator.inference import Translator
 from translator.losses import LossSum, masked_cross_entropy
 from translator.model import Seq2Seq, build_model
 from translator.placeholders import PLACEHOLDERS, find_translated_names
-from translator.precision import loss_scale, set_precision, with_loss_scale
+from translator.precision import (
+    choose_precision,
+    loss_scale,
+    set_precision,
+    with_loss_scale,
+)
 from translator.reporting import ProgressBar, RunLog
 from translator.schedules import learning_rate
 from translator.starting import inherit_options
@@ -676,7 +681,9 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
     console = Console(stderr=True, force_jupyter=False)
     strategy, num_parts = find_strategy(console, config.training.batch_tokens)
     keras.utils.set_random_seed(config.training.seed)
-    set_precision(config.training.mixed_precision)
+    precision = choose_precision(config.training.mixed_precision)
+    set_precision(precision)
+    config = _with_values(config, "training", mixed_precision=precision)
     known, is_started = None, bool(config.training.start_from) and not resume
     if is_started:
         config, known = inherit_options(config), Path(config.training.start_from)
@@ -684,7 +691,13 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
         known = run_dir
     facts = load_run_config(known)[1] if known else {}
     corpus = _prepare(config, run_dir, console)
-    config = _with_languages(config, corpus.info["languages"])
+    source_language, target_language = corpus.info["languages"]
+    config = _with_values(
+        config,
+        "data",
+        source_language=source_language,
+        target_language=target_language,
+    )
     if known:
         tokenizer = Tokenizer.load(known / TOKENIZER_NAME)
     else:
@@ -697,7 +710,8 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
         load_weights(model, known / BEST_NAME)
         origins = [facts["corpus_info"], *origins]
     console.print(
-        f"{model.count_params():,} parameters, {tokenizer.vocabulary_size:,} subwords",
+        f"{model.count_params():,} parameters, {tokenizer.vocabulary_size:,} subwords, "
+        f"products in {'float32' if precision == 'none' else precision}",
         highlight=False,
     )
     names = facts.get("translated_names", "").split()
@@ -763,15 +777,9 @@ def _prepare(config: Config, run_dir: Path, console: Console) -> PreparedCorpus:
     return corpus
 
 
-def _with_languages(config: Config, languages: list[str]) -> Config:
-    source_language, target_language = languages
-    data = config.data.model_copy(
-        update={
-            "source_language": source_language,
-            "target_language": target_language,
-        }
-    )
-    return config.model_copy(update={"data": data})
+def _with_values(config: Config, section: str, **values: str) -> Config:
+    part = getattr(config, section).model_copy(update=values)
+    return config.model_copy(update={section: part})
 
 
 def _train_tokenizer(

@@ -69,7 +69,7 @@ def test_help_for_a_run_names_no_defaults(command, name):
 
 
 def test_help_of_a_choice(help_lines):
-    assert "[one of: adam, adamw, muon]" in help_lines["optimizer"]
+    assert "[one of: muon, adam, adamw]" in help_lines["optimizer"]
 
 
 def test_nothing_typed_is_nothing_given():
