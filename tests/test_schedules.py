@@ -37,6 +37,14 @@ def test_decay_after_the_warmup(decay, expected):
 
 
 @pytest.mark.parametrize("decay", DECAYS)
+def test_the_warmup_of_a_short_run_ends_in_time(decay):
+    """Catches: a small corpus, trained in fewer steps than the warm-up takes."""
+    rates = [learning_rate(config(decay), step, step / 80) for step in range(1, 81)]
+    assert rates[3] == pytest.approx(0.25, rel=0.01)  # half of a tenth
+    assert max(rates) > 0.48 and rates.index(max(rates)) < 10
+
+
+@pytest.mark.parametrize("decay", DECAYS)
 def test_no_warmup(decay):
     """Catches: a division by zero; a rate above the peak."""
     assert learning_rate(config(decay, warmup_steps=0), 1, 0.0) == 0.5

@@ -4,11 +4,13 @@ import math
 
 from translator.config import TrainingConfig
 
+_LONGEST_WARMUP = 0.1  # of the run
+
 
 def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
     """Returns the rate of one step.
 
-    It rises linearly over `warmup_steps`, then falls:
+    It rises linearly over `warmup_steps`, or the first tenth of a short run, then falls:
 
         cosine          peak * (1 + cos(pi * progress)) / 2
         inverse_sqrt    peak * sqrt(warmup_steps / step)
@@ -22,7 +24,8 @@ def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
         step: Number of the step, from 1.
         progress: Fraction of the run that is over, in [0, 1].
     """
-    warmup = min(1.0, step / max(1, config.warmup_steps))
+    warmup = step / max(1, config.warmup_steps)
+    warmup = min(1.0, max(warmup, progress / _LONGEST_WARMUP))
     match config.decay:
         case "cosine":
             factor = (1 + math.cos(math.pi * min(1.0, progress))) / 2
