@@ -10,7 +10,7 @@ _LONGEST_WARMUP = 0.1  # of the run
 def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
     """Returns the rate of one step.
 
-    It rises linearly over `warmup_steps`, or the first tenth of a short run, then falls:
+    It rises linearly over `warmup_steps`, at most a tenth of the run, then falls:
 
         cosine          peak * (1 + cos(pi * progress)) / 2
         inverse_sqrt    peak * sqrt(warmup_steps / step)
