@@ -143,7 +143,7 @@ def test_unreadable_file(tmp_path):
         ("learning_rate", 0),
         ("learning_rate", float("inf")),
         ("vocabulary_size", 299),
-        ("epochs", 0),
+        ("epochs", -1),
         ("seed", -1),
         ("seed", 2**32),
         ("averaging", 1),

@@ -518,6 +518,21 @@ def test_patience(make_trainer, tmp_path, select_by):
     assert saved_progress(tmp_path)["is_over"]
 
 
+def test_patience_with_a_loss_that_falls(make_trainer, tmp_path):
+    """Catches: a small corpus, whose first epochs all have a BLEU of 0, given up."""
+    losses = iter([5, 4, 3, 2, 2, 2, 1])
+    trainer = make_trainer(epochs=3, validate_every=5, patience=2)
+    trainer.validator = SimpleNamespace(
+        scores=lambda: (
+            {"loss": next(losses), "training_loss": 1, "samples": []}
+            | {"bleu": 0.0, "chrf": 0.0}
+        )
+    )
+    trainer.run()
+    assert steps_of(tmp_path, "validation") == [5, 10, 15, 20, 25, 30]
+    assert saved_progress(tmp_path)["lowest_loss"] == 2
+
+
 def test_the_best_weights_are_kept(make_trainer, tmp_path):
     """Catches: `best.npz` of the last validation; weights saved for their averages."""
     trainer = make_trainer(scores=[1, 5, 2], epochs=3)
@@ -557,6 +572,29 @@ def test_the_rate_falls_with_the_time_that_is_left(make_trainer):
     assert trainer._done(epochs_done=90) == 0.9
     trainer.progress.minutes = 99
     assert trainer._done(epochs_done=2) == 1
+
+
+def test_minutes_alone_are_a_limit(make_trainer, tmp_path, monkeypatch):
+    """Catches: a division by the number of epochs, a run that ends at once."""
+    trainer = make_trainer(max_minutes=40, epochs=0)
+    rates = []
+
+    def learning_rate(config, step, progress):
+        trainer._started -= 60  # each step takes a minute
+        rates.append(progress)
+        return 0.1
+
+    monkeypatch.setattr(training, "learning_rate", learning_rate)
+    trainer.run()
+    assert steps_of(tmp_path, "validation") == [15, 30, 40]
+    np.testing.assert_allclose(rates, np.arange(40) / 40, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("num_pairs", "epochs"), [(1, 100), (29_000, 69), (100_000, 20), (10**7, 5)]
+)
+def test_epochs_for_corpora_of_all_sizes(num_pairs, epochs):
+    assert training._choose_epochs(num_pairs) == epochs
 
 
 @contextmanager

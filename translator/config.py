@@ -176,7 +176,13 @@ class TrainingConfig(_Options):
     seed: int = Field(
         1, ge=0, lt=2**32, description="Seed of weights, order and dropout."
     )
-    epochs: int = Field(20, ge=1, description="Passes over the training pairs.")
+    epochs: int = Field(
+        0,
+        ge=0,
+        description="Passes over the training pairs. 0: as many as --max-minutes "
+        "allows, and without it 20 for 100,000 pairs, more for fewer and fewer for "
+        "more, 5 to 100.",
+    )
     max_minutes: float = Field(
         0,
         ge=0,
@@ -230,7 +236,10 @@ class TrainingConfig(_Options):
         "bleu", description="Development score that chooses the best checkpoint."
     )
     patience: int = Field(
-        5, ge=0, description="Validations without a gain before stopping. 0: never."
+        5,
+        ge=0,
+        description="Validations without a gain, in that score or in loss, before "
+        "stopping. 0: never.",
     )
     mixed_precision: Literal["auto", "none", "bfloat16", "float16"] = Field(
         "auto",
@@ -312,18 +321,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     },
     # 5 million parameters, an hour on two cores for 100,000 short pairs.
     "base": {},
-    # The same network, taught longer, and to say the same in two passes that drop other
-    # units. What ships went on from there with less of it: docs/experiments.md.
-    "best": {
-        "data": {"subword_sampling": 0.3},
-        "model": {"dropout": 0.2},
-        "training": {
-            "r_drop": 3.0,
-            "epochs": 300,
-            "patience": 0,
-            "max_minutes": 240.0,
-        },
-    },
+    # The same network, for as long as the clock says.
+    "best": {"training": {"patience": 0, "max_minutes": 120.0}},
 }
 
 

@@ -87,7 +87,8 @@ class Progress:
         pool, batch: How far the epoch under way is, as in `Place`.
         minutes: Training time, validations included.
         best: Best development score (higher is better), or None.
-        num_stale: Validations since then.
+        lowest_loss: Lowest development loss, in nats a target token, or None.
+        num_stale: Validations since the last of the two was found.
         validated: Step of the last validation.
         loss_total: Loss summed since the last record, in nats.
         num_tokens: Target tokens since then.
@@ -101,6 +102,7 @@ class Progress:
     batch: int = 0
     minutes: float = 0.0
     best: float | None = None
+    lowest_loss: float | None = None
     num_stale: int = 0
     validated: int = 0
     loss_total: float = 0.0
@@ -497,7 +499,7 @@ class Trainer:
         is_late = (
             self.config.max_minutes and progress.minutes >= self.config.max_minutes
         )
-        is_done = progress.epoch >= self.config.epochs
+        is_done = 0 < self.config.epochs <= progress.epoch
         progress.is_over = bool(is_stale or is_late or is_done)
         return progress.is_over or self.stop.signal is not None
 
@@ -567,10 +569,14 @@ class Trainer:
 
     def _done(self, epochs_done: float) -> float:
         """Fraction of the run that is over: by epochs, or by time if that is more."""
-        done = epochs_done / self.config.epochs
-        if self.config.max_minutes:
-            done = max(done, self.progress.minutes / self.config.max_minutes)
-        return min(1.0, done)
+        by_epochs, by_time = (
+            done / limit if limit else 0.0
+            for done, limit in (
+                (epochs_done, self.config.epochs),
+                (self.progress.minutes, self.config.max_minutes),
+            )
+        )
+        return min(1.0, max(by_epochs, by_time))
 
     def _record(self, epochs_done: float, rate: float, done: float) -> None:
         """Writes and shows the mean loss since the last record."""
@@ -624,10 +630,14 @@ class Trainer:
             score = -score if self.config.select_by == "loss" else score
             is_best = progress.best is None or score > progress.best
             if is_best:
-                progress.best, progress.num_stale = score, 0
+                progress.best = score
                 save_weights(self.model, self.run_dir / BEST_NAME)
-            else:
-                progress.num_stale += 1
+        # At first the loss alone tells that the network learns: BLEU stays near 0.
+        lowest = progress.lowest_loss
+        is_lowest = lowest is None or scores["loss"] < lowest
+        if is_lowest:
+            progress.lowest_loss = scores["loss"]
+        progress.num_stale = 0 if is_best or is_lowest else progress.num_stale + 1
         progress.minutes = (time.perf_counter() - self._started) / 60
         self.log.write(
             "validation",
@@ -698,6 +708,9 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
         source_language=source_language,
         target_language=target_language,
     )
+    if not config.training.epochs and not config.training.max_minutes:
+        epochs = _choose_epochs(len(corpus.train))
+        config = _with_values(config, "training", epochs=epochs)
     if known:
         tokenizer = Tokenizer.load(known / TOKENIZER_NAME)
     else:
@@ -777,7 +790,12 @@ def _prepare(config: Config, run_dir: Path, console: Console) -> PreparedCorpus:
     return corpus
 
 
-def _with_values(config: Config, section: str, **values: str) -> Config:
+def _choose_epochs(num_pairs: int) -> int:
+    """Returns how many passes over the pairs train a network well enough."""
+    return min(100, max(5, round(2_000_000 / num_pairs)))
+
+
+def _with_values(config: Config, section: str, **values: Any) -> Config:
     part = getattr(config, section).model_copy(update=values)
     return config.model_copy(update={section: part})
 

@@ -135,7 +135,7 @@ def _with_languages(config):
     [
         ((), "no corpus is given"),
         (("--corpus", "nonsense"), "nonsense"),
-        ((*CORPUS, "--epochs", "0"), "epochs: "),
+        ((*CORPUS, "--dropout", "1"), "dropout: "),
         ((*CORPUS, "--num-heads", "7"), "num_heads must divide"),
         ((*CORPUS, "--config", "none.toml"), "none.toml"),
     ],

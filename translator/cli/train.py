@@ -26,7 +26,7 @@ def train(
     preset: Annotated[
         Preset,
         typer.Option(
-            help="Options to start from: tiny trains in a minute, best in four hours."
+            help="Options to start from: tiny trains in a minute, best in two hours."
         ),
     ] = DEFAULT_PRESET,
     config: Annotated[
@@ -124,7 +124,8 @@ def _resumed(run_dir: Path, settings: Config) -> Config:
     changes = {}
     for name, (section, _) in option_fields().items():
         before, after = (getattr(getattr(c, section), name) for c in (saved, settings))
-        if name not in getattr(settings, section).model_fields_set:
+        is_given = name in getattr(settings, section).model_fields_set
+        if not is_given or after == "auto":
             continue
         if name in _CHANGEABLE:
             changes[name] = after
