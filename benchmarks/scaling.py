@@ -151,7 +151,9 @@ def training_step(sizes, network):
     """Returns a call that updates the weights once."""
     model = build_model(network, sizes.vocabulary)
     spec = Batch(*[tf.TensorSpec([None, None], tf.int32)] * 3)
-    step = TrainStep(model, TrainingConfig(), tf.distribute.get_strategy())
+    step = TrainStep(
+        model, TrainingConfig(optimizer="adam"), tf.distribute.get_strategy()
+    )
     function = step.compile(spec)
     ids = tf.constant(random_ids(sizes))
     return lambda: float(function(Batch(ids, ids, ids))[0])

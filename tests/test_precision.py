@@ -12,6 +12,7 @@ from translator.config import ModelConfig
 from translator.model import build_model
 from translator.precision import (
     choose_precision,
+    computing_in,
     loss_scale,
     set_precision,
     with_loss_scale,
@@ -55,6 +56,7 @@ def full_precision_after():
     ],
 )
 def test_auto_is_what_the_processor_multiplies(tmp_path, flags, expected):
+    """Catches: slow products in 16 bits; part of a flag's name taken for it."""
     path = tmp_path / "cpuinfo"
     if flags is not None:
         path.write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t:\n")
@@ -62,6 +64,14 @@ def test_auto_is_what_the_processor_multiplies(tmp_path, flags, expected):
         expected = "none"
     assert choose_precision("auto", path) == expected
     assert choose_precision("float16", path) == "float16"
+
+
+def test_the_type_is_the_one_before_again():
+    """Catches: a model that searches in 16 bits after a training, also a failed one."""
+    with pytest.raises(KeyError), computing_in("bfloat16"):
+        assert keras.layers.Dense(1).compute_dtype == "bfloat16"
+        raise KeyError
+    assert keras.layers.Dense(1).compute_dtype == "float32"
 
 
 # --- The scale -----------------------------------------------------------------------

@@ -39,9 +39,16 @@ def test_decay_after_the_warmup(decay, expected):
 @pytest.mark.parametrize("decay", DECAYS)
 def test_the_warmup_of_a_short_run_ends_in_time(decay):
     """Catches: a small corpus, trained in fewer steps than the warm-up takes."""
-    rates = [learning_rate(config(decay), step, step / 80) for step in range(1, 81)]
-    assert rates[3] == pytest.approx(0.25, rel=0.01)  # half of a tenth
-    assert max(rates) > 0.48 and rates.index(max(rates)) < 10
+    short = config(decay, warmup_steps=1_000)
+    rates = [learning_rate(short, step, step / 400) for step in range(1, 401)]
+    assert rates[19] == pytest.approx(0.25, rel=0.01)  # half of a tenth
+    assert max(rates) > 0.48 and rates.index(max(rates)) < 45
+
+
+@pytest.mark.parametrize("decay", DECAYS)
+def test_a_slow_first_step_ends_no_warmup(decay):
+    """Catches: a second step at full rate, as tracing took a tenth of the time."""
+    assert learning_rate(config(decay), 2, progress=0.15) <= 0.05
 
 
 @pytest.mark.parametrize("decay", DECAYS)

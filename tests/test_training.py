@@ -13,7 +13,9 @@ from collections import Counter
 from contextlib import contextmanager
 from functools import cache
 from types import SimpleNamespace
+from typing import get_args
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -30,13 +32,20 @@ from translator.checkpoints import (
     load_arrays,
     load_run_config,
 )
-from translator.config import ModelConfig, SearchConfig, TrainingConfig, make_config
+from translator.config import (
+    ModelConfig,
+    Optimizer,
+    SearchConfig,
+    TrainingConfig,
+    make_config,
+)
 from translator.corpus import load_sets
 from translator.corpus.pairs import Pair
 from translator.errors import UserError
 from translator.inference import Translator
 from translator.model import build_model
 from translator.placeholders import PLACEHOLDERS
+from translator.precision import choose_precision
 from translator.reporting import RunLog, read_metrics
 from translator.tokenizer import Tokenizer
 from translator.training import (
@@ -172,6 +181,23 @@ def test_muon_moves_matrices_alike_in_all_directions(eagerly, options):
             assert np.median(lengths) > 0.6, weight.path
         else:  # Adam's first step: one size for all that have more than a tiny gradient
             assert np.max(abs(move)) == pytest.approx(1, abs=0.05), weight.path
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+@pytest.mark.parametrize("optimizer", get_args(Optimizer))
+def test_weights_decay_where_the_optimizer_does_that(eagerly, optimizer, weight_decay):
+    """Catches: an optimizer that cannot be made; decay where none is asked for."""
+    model = make_model()
+    kernel = model.encoder.gru_layers[0].forward_layer.cell.kernel
+    sizes = []
+    for decay in (0.0, weight_decay):
+        for weight in model.trainable_variables:
+            weight.assign(tf.ones_like(weight))
+        options = {"optimizer": optimizer, "weight_decay": decay}
+        make_step(model, **options).compile(SPEC)(random_batch())
+        sizes.append(float(tf.norm(kernel.value)))
+    shrinks = optimizer != "adam" and weight_decay > 0
+    assert (sizes[1] < sizes[0] * 0.9995) == shrinks
 
 
 def test_r_drop_sees_each_batch_twice_under_other_masks(eagerly):
@@ -594,6 +620,7 @@ def test_minutes_alone_are_a_limit(make_trainer, tmp_path, monkeypatch):
     ("num_pairs", "epochs"), [(1, 100), (29_000, 69), (100_000, 20), (10**7, 5)]
 )
 def test_epochs_for_corpora_of_all_sizes(num_pairs, epochs):
+    """Catches: a small corpus that is hardly read, a large one that takes weeks."""
     assert training._choose_epochs(num_pairs) == epochs
 
 
@@ -791,6 +818,20 @@ def test_an_interrupted_run_equals_one_that_was_not(finished, tmp_path):
     assert list(map(without_times, read_metrics(run_dir))) == list(
         map(without_times, read_metrics(finished))
     )
+
+
+def test_what_is_left_to_the_program_is_in_the_options(tmp_path, monkeypatch):
+    """Catches: a run folder that would be trained otherwise on another processor, or
+    when it goes on.
+    """
+    monkeypatch.setattr(Trainer, "run", lambda trainer: None)
+    monkeypatch.setattr(training, "write_card", lambda run_dir: None)
+    options = number_options(epochs=0, mixed_precision="auto")
+    train(options, tmp_path / "a")
+    found = load_run_config(tmp_path / "a")[0].training
+    assert found.epochs == 100
+    assert found.mixed_precision == choose_precision("auto") in ("none", "bfloat16")
+    assert keras.config.dtype_policy().compute_dtype == "float32"
 
 
 def test_a_run_starts_from_another(finished, tmp_path):

@@ -163,6 +163,9 @@ class ModelConfig(_Options):
         return self
 
 
+Optimizer = Literal["muon", "adam", "adamw"]
+
+
 class TrainingConfig(_Options):
     """How the weights are found."""
 
@@ -180,28 +183,31 @@ class TrainingConfig(_Options):
         0,
         ge=0,
         description="Passes over the training pairs. 0: as many as --max-minutes "
-        "allows, and without it 20 for 100,000 pairs, more for fewer and fewer for "
-        "more, 5 to 100.",
+        "allows; without it, 2,000,000 divided by the number of pairs, at least 5 and "
+        "at most 100.",
     )
     max_minutes: float = Field(
         0,
         ge=0,
-        description="Stop after this many minutes of training; the learning rate "
-        "then decays over this time if it ends before the epochs do. 0: no limit.",
+        description="Stop after this many minutes of training. The learning rate "
+        "then decays over this time, if it is over before the epochs are. 0: no limit.",
     )
     batch_tokens: int = Field(
         4_000,
         ge=16,
         description="Padded target tokens in a batch, at most (source tokens too).",
     )
-    optimizer: Literal["muon", "adam", "adamw"] = Field(
+    optimizer: Optimizer = Field(
         "muon",
-        description="Update rule. muon moves a matrix as far in all directions (Jordan "
-        "et al. 2024), and embeddings and biases as adamw does.",
+        description="Update rule. muon moves each matrix equally far in all directions "
+        "(Jordan et al. 2024), and embeddings and biases as adamw does.",
     )
     learning_rate: float = Field(3e-3, gt=0, description="Peak of the learning rate.")
     warmup_steps: int = Field(
-        200, ge=0, description="Steps over which the rate rises from zero."
+        200,
+        ge=0,
+        description="Steps over which the rate rises from zero; at most a tenth of the "
+        "run.",
     )
     decay: Literal["cosine", "inverse_sqrt", "constant"] = Field(
         "cosine", description="How the learning rate falls after the warm-up."
@@ -238,14 +244,14 @@ class TrainingConfig(_Options):
     patience: int = Field(
         5,
         ge=0,
-        description="Validations without a gain, in that score or in loss, before "
-        "stopping. 0: never.",
+        description="Validations in a row that improve neither the --select-by score "
+        "nor the development loss, before stopping. 0: never.",
     )
     mixed_precision: Literal["auto", "none", "bfloat16", "float16"] = Field(
         "auto",
         description="Compute products in 16 bits, keep weights in 32. float16 scales "
         "the loss; bfloat16 needs no scale, but hardware that has it. auto: bfloat16 "
-        "on a CPU with instructions for it, else none.",
+        "on a CPU that has instructions for it, else none, as on a GPU.",
     )
 
     @field_validator("mixed_precision", mode="before")
@@ -310,7 +316,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "validation_pairs": 300,
         },
     },
-    # Half the work of base, and three quarters of its memory.
+    # Half the work of base; its batches keep training within 1.6 GB.
     "small": {
         "model": {
             "embedding_dim": 192,

@@ -9,6 +9,8 @@ and needs none of this.
 Source: Micikevicius et al. 2018, "Mixed Precision Training", sections 3.1 and 3.2.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -31,7 +33,8 @@ _CPU_FLAGS = {"avx512_bf16", "amx_bf16"}
 def choose_precision(
     mixed_precision: str, cpu_info: Path = Path("/proc/cpuinfo")
 ) -> str:
-    """Returns what to train in: for "auto", "bfloat16" on a CPU that multiplies it.
+    """Returns what to train in: for "auto", "bfloat16" on a CPU that multiplies it,
+    else "none", as on a GPU.
 
     Args:
         mixed_precision: "auto", "none", "bfloat16" or "float16".
@@ -51,6 +54,17 @@ def set_precision(mixed_precision: str) -> None:
         mixed_precision: "none", "bfloat16" or "float16".
     """
     keras.config.set_dtype_policy(_POLICIES[mixed_precision])
+
+
+@contextmanager
+def computing_in(mixed_precision: str) -> Iterator[None]:
+    """Sets the type for a while, and then again the one before."""
+    before = keras.config.dtype_policy()
+    set_precision(mixed_precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def with_loss_scale(

@@ -5,6 +5,7 @@ import math
 from translator.config import TrainingConfig
 
 _LONGEST_WARMUP = 0.1  # of the run
+_SHORTEST_WARMUP = 20  # steps: to trace the first one may take a tenth of the run
 
 
 def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
@@ -13,7 +14,7 @@ def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
     It rises linearly over `warmup_steps`, at most a tenth of the run, then falls:
 
         cosine          peak * (1 + cos(pi * progress)) / 2
-        inverse_sqrt    peak * sqrt(warmup_steps / step)
+        inverse_sqrt    peak * min(1, sqrt(warmup_steps / step))
         constant        peak
 
     Source: Loshchilov and Hutter 2017 (cosine); Vaswani et al. 2017, section 5.3
@@ -25,7 +26,8 @@ def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
         progress: Fraction of the run that is over, in [0, 1].
     """
     warmup = step / max(1, config.warmup_steps)
-    warmup = min(1.0, max(warmup, progress / _LONGEST_WARMUP))
+    in_time = min(progress / _LONGEST_WARMUP, step / _SHORTEST_WARMUP)
+    warmup = min(1.0, max(warmup, in_time))
     match config.decay:
         case "cosine":
             factor = (1 + math.cos(math.pi * min(1.0, progress))) / 2

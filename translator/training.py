@@ -52,8 +52,8 @@ from translator.model import Seq2Seq, build_model
 from translator.placeholders import PLACEHOLDERS, find_translated_names
 from translator.precision import (
     choose_precision,
+    computing_in,
     loss_scale,
-    set_precision,
     with_loss_scale,
 )
 from translator.reporting import ProgressBar, RunLog
@@ -88,7 +88,7 @@ class Progress:
         minutes: Training time, validations included.
         best: Best development score (higher is better), or None.
         lowest_loss: Lowest development loss, in nats a target token, or None.
-        num_stale: Validations since the last of the two was found.
+        num_stale: Validations since one of the two last improved.
         validated: Step of the last validation.
         loss_total: Loss summed since the last record, in nats.
         num_tokens: Target tokens since then.
@@ -296,15 +296,16 @@ def _fill_empty(batch: Batch) -> Batch:
 def _make_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
     """Returns the update rule.
 
-    Muon's is for matrices alone, its steps by their mean square as long as Adam's (Liu
-    et al. 2025, "Muon is Scalable for LLM Training"). Two biases of a cell are none.
+    Muon updates matrices alone; its steps have the root mean square of Adam's (Liu et
+    al. 2025, "Muon is Scalable for LLM Training"). The bias of a GRU cell has two rows
+    but is no matrix.
     """
-    rate, weight_decay = config.learning_rate, config.weight_decay or None
+    rate, weight_decay = config.learning_rate, config.weight_decay
     if config.optimizer == "muon":
         return keras.optimizers.Muon(
             rate,
-            weight_decay=weight_decay,
-            adam_weight_decay=weight_decay,
+            weight_decay=weight_decay or None,
+            adam_weight_decay=weight_decay or None,
             exclude_layers=["bias$"],
             name="optimizer",
         )
@@ -692,8 +693,26 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
     strategy, num_parts = find_strategy(console, config.training.batch_tokens)
     keras.utils.set_random_seed(config.training.seed)
     precision = choose_precision(config.training.mixed_precision)
-    set_precision(precision)
     config = _with_values(config, "training", mixed_precision=precision)
+    with computing_in(precision):
+        trainer = _prepare_trainer(
+            config, run_dir, resume, strategy, num_parts, console
+        )
+        trainer.run()
+    write_card(run_dir)
+    if not trainer.stop.signal:
+        console.print(f"Done: {run_dir}", highlight=False)
+
+
+def _prepare_trainer(
+    config: Config,
+    run_dir: Path,
+    resume: bool,
+    strategy: tf.distribute.Strategy,
+    num_parts: int,
+    console: Console,
+) -> Trainer:
+    """Returns the trainer, its run folder begun: data, subwords and options."""
     known, is_started = None, bool(config.training.start_from) and not resume
     if is_started:
         config, known = inherit_options(config), Path(config.training.start_from)
@@ -701,16 +720,7 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
         known = run_dir
     facts = load_run_config(known)[1] if known else {}
     corpus = _prepare(config, run_dir, console)
-    source_language, target_language = corpus.info["languages"]
-    config = _with_values(
-        config,
-        "data",
-        source_language=source_language,
-        target_language=target_language,
-    )
-    if not config.training.epochs and not config.training.max_minutes:
-        epochs = _choose_epochs(len(corpus.train))
-        config = _with_values(config, "training", epochs=epochs)
+    config = _resolve(config, corpus)
     if known:
         tokenizer = Tokenizer.load(known / TOKENIZER_NAME)
     else:
@@ -724,7 +734,7 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
         origins = [facts["corpus_info"], *origins]
     console.print(
         f"{model.count_params():,} parameters, {tokenizer.vocabulary_size:,} subwords, "
-        f"products in {'float32' if precision == 'none' else precision}",
+        f"products in {keras.config.dtype_policy().compute_dtype}",
         highlight=False,
     )
     names = facts.get("translated_names", "").split()
@@ -743,10 +753,7 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
         origins=origins,
         translated_names=" ".join(names),
     )
-    trainer.run()
-    write_card(run_dir)
-    if not trainer.stop.signal:
-        console.print(f"Done: {run_dir}", highlight=False)
+    return trainer
 
 
 def find_strategy(
@@ -790,8 +797,26 @@ def _prepare(config: Config, run_dir: Path, console: Console) -> PreparedCorpus:
     return corpus
 
 
+def _resolve(config: Config, corpus: PreparedCorpus) -> Config:
+    """Returns the options with what the corpus tells: languages, and the epochs."""
+    source_language, target_language = corpus.info["languages"]
+    config = _with_values(
+        config,
+        "data",
+        source_language=source_language,
+        target_language=target_language,
+    )
+    if config.training.epochs or config.training.max_minutes:
+        return config
+    epochs = _choose_epochs(len(corpus.train))
+    return _with_values(config, "training", epochs=epochs)
+
+
 def _choose_epochs(num_pairs: int) -> int:
-    """Returns how many passes over the pairs train a network well enough."""
+    """Returns passes over the pairs: two million pairs in all, within bounds.
+
+    They take the base preset an hour or two on two cores.
+    """
     return min(100, max(5, round(2_000_000 / num_pairs)))
 
 

@@ -207,15 +207,24 @@ def test_a_resumed_run_may_go_on_for_longer(command, training, run_dir):
     assert call.settings.model.dropout == 0.3
 
 
+def test_a_resumed_run_keeps_the_precision_that_was_chosen(command, training, run_dir):
+    """Catches: `auto`, in a file of options, that is not what it became."""
+    arguments = ("--output", run_dir, "--mixed-precision", "auto")
+    assert command("train", "--resume", *arguments).status == 0
+    [call] = training
+    assert call.settings.training.mixed_precision == "none"
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (("--dropout", "0.1"), "dropout is 0.3 in {}. Received: 0.1."),
         (("--config", "options.toml"), "dropout is 0.3 in {}. Received: 0.4."),
         (("--preset", "small"), "embedding_dim is 64 in {}. Received: 192."),
+        (("--start-from", "auto"), "start_from is '' in {}. Received: 'auto'."),
         (("--corpus", "dates-en-es"), "corpus is ('numbers-en-es',) in {}."),
     ],
-    ids=["command_line", "file", "preset", "corpus"],
+    ids=["command_line", "file", "preset", "name", "corpus"],
 )
 def test_a_resumed_run_refuses_other_options(
     command, training, run_dir, tmp_path, arguments, expected

@@ -43,7 +43,8 @@ def test_training_takes_every_phrase(language, tmp_path):
     """Catches: a phrase that cleaning drops, so that nobody learns it."""
     corpus = tmp_path / "pairs.tsv"
     corpus.write_text(
-        "".join(f"The number {n} stays.\tNúmero {n}.\n" for n in range(300))
+        "".join(f"The number {n} stays.\tNúmero {n}.\n" for n in range(300)),
+        "utf-8",
     )
     phrases = FOLDER / f"en-{language}.tsv"
     config = DataConfig(

@@ -26,7 +26,7 @@ def train(
     preset: Annotated[
         Preset,
         typer.Option(
-            help="Options to start from: tiny trains in a minute, best in two hours."
+            help="Options to start from: tiny trains in minutes, best in two hours."
         ),
     ] = DEFAULT_PRESET,
     config: Annotated[
@@ -125,7 +125,7 @@ def _resumed(run_dir: Path, settings: Config) -> Config:
     for name, (section, _) in option_fields().items():
         before, after = (getattr(getattr(c, section), name) for c in (saved, settings))
         is_given = name in getattr(settings, section).model_fields_set
-        if not is_given or after == "auto":
+        if not is_given or (name, after) == ("mixed_precision", "auto"):
             continue
         if name in _CHANGEABLE:
             changes[name] = after
