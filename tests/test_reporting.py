@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import time
 
 import pytest
 import tensorflow as tf
@@ -34,9 +35,12 @@ def test_records_are_one_json_object_a_line(tmp_path):
     log = RunLog(tmp_path)
     values = {"loss": 1 / 3, "samples": [{"hypothesis": "¿Dónde?"}]}
     log.write("validation", 7, **values)
-    text = (tmp_path / METRICS_NAME).read_text("utf-8")
+    deadline = time.monotonic() + 30
+    while not (text := (tmp_path / METRICS_NAME).read_text("utf-8")):
+        assert time.monotonic() < deadline  # written at once, not at the end
+    log.close()
     assert json.loads(text) == {"kind": "validation", "step": 7, **values}
-    assert text.endswith("\n") and "¿Dónde?" in text  # written at once, not at the end
+    assert text.endswith("\n") and "¿Dónde?" in text
     assert read_metrics(tmp_path) == log.records
     log.close()
 
