@@ -48,7 +48,7 @@ from benchmarks.measuring import (
 )
 from benchmarks.products import start_products
 from benchmarks.turns import Worker, WorkerError, joeynmt_python, take_turns
-from translator.config import Config, make_config
+from translator.config import make_config, with_options
 from translator.corpus import prepare_corpus, write_pairs
 from translator.startup import import_tensorflow
 from translator.tokenizer import Tokenizer
@@ -270,12 +270,6 @@ def our_configs(args):
         parameters, parallel.model, args.vocabulary_size
     )
     return classic, with_options(parallel, "model", decoder_units=units)
-
-
-def with_options(config, section, **options) -> Config:
-    """A configuration with some options of one section changed."""
-    changed = getattr(config, section).model_copy(update=options)
-    return config.model_copy(update={section: changed})
 
 
 def start_ours(data, config, name, args):

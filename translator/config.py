@@ -332,6 +332,12 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
+def with_options(config: Config, section: str, **options: Any) -> Config:
+    """Returns the configuration with some options of one section changed, unchecked."""
+    changed = getattr(config, section).model_copy(update=options)
+    return config.model_copy(update={section: changed})
+
+
 def make_config(
     preset: str = DEFAULT_PRESET,
     path: Path | None = None,

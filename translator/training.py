@@ -43,7 +43,13 @@ from translator.checkpoints import (
     save_state,
     save_weights,
 )
-from translator.config import Config, SearchConfig, TrainingConfig, save_config
+from translator.config import (
+    Config,
+    SearchConfig,
+    TrainingConfig,
+    save_config,
+    with_options,
+)
 from translator.corpus import Pair, PreparedCorpus, prepare_corpus
 from translator.errors import UserError
 from translator.inference import Translator
@@ -691,7 +697,7 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
     strategy, num_parts = find_strategy(console, config.training.batch_tokens)
     keras.utils.set_random_seed(config.training.seed)
     precision = choose_precision(config.training.mixed_precision)
-    config = _with_values(config, "training", mixed_precision=precision)
+    config = with_options(config, "training", mixed_precision=precision)
     with computing_in(precision):
         trainer = _prepare_trainer(
             config, run_dir, resume, strategy, num_parts, console
@@ -798,7 +804,7 @@ def _prepare(config: Config, run_dir: Path, console: Console) -> PreparedCorpus:
 def _resolve(config: Config, corpus: PreparedCorpus) -> Config:
     """Returns the options with what the corpus tells: languages, and the epochs."""
     source_language, target_language = corpus.info["languages"]
-    config = _with_values(
+    config = with_options(
         config,
         "data",
         source_language=source_language,
@@ -807,7 +813,7 @@ def _resolve(config: Config, corpus: PreparedCorpus) -> Config:
     if config.training.epochs or config.training.max_minutes:
         return config
     epochs = _choose_epochs(len(corpus.train))
-    return _with_values(config, "training", epochs=epochs)
+    return with_options(config, "training", epochs=epochs)
 
 
 def _choose_epochs(num_pairs: int) -> int:
@@ -816,11 +822,6 @@ def _choose_epochs(num_pairs: int) -> int:
     Of Tatoeba's short pairs they took the base preset 93 minutes of one busy core.
     """
     return min(100, max(5, round(2_000_000 / num_pairs)))
-
-
-def _with_values(config: Config, section: str, **values: Any) -> Config:
-    part = getattr(config, section).model_copy(update=values)
-    return config.model_copy(update={section: part})
 
 
 def _train_tokenizer(

@@ -14,6 +14,7 @@ from translator.config import (
     Config,
     make_config,
     option_fields,
+    with_options,
 )
 from translator.errors import UserError
 
@@ -134,5 +135,4 @@ def _resumed(run_dir: Path, settings: Config) -> Config:
                 f"a resumed run keeps its options: {name} is {before!r} in {run_dir}. "
                 f"Received: {after!r}. Leave it out, or start a new run with --output."
             )
-    training = saved.training.model_copy(update=changes)
-    return saved.model_copy(update={"training": training})
+    return with_options(saved, "training", **changes)
