@@ -229,7 +229,8 @@ def test_development_files_of_ones_own(toy, tmp_path):
 
 def test_extra_pairs_are_for_training_alone(toy, tmp_path):
     """Catches: held-out sets that change with them, extra pairs held out, or others
-    left out; a test sentence that comes back by this door; a file that changed unseen.
+    left out; a test sentence that comes back by this door; a file that changed unseen;
+    sets that cannot be read where the file is not, as by who was given a model.
     """
     plain = prepare_corpus(config(toy))
     extra = [Pair(f"A far star {n} shines.", f"Brilla {n} lejos.") for n in range(500)]
@@ -245,6 +246,8 @@ def test_extra_pairs_are_for_training_alone(toy, tmp_path):
     write_tsv(path, extra[:7])
     again = prepare_corpus(options, directory=tmp_path / "run")
     assert len(again.train) == len(plain.train) + 7
+    path.unlink()
+    assert load_sets(options).tests == plain.tests
 
 
 def test_limits_come_from_the_options(toy):

@@ -62,8 +62,13 @@ class Origin:
     extra: Reader = tuple
 
 
-def find_origin(config: DataConfig) -> Origin:
+def find_origin(config: DataConfig, *, with_extra: bool = True) -> Origin:
     """Returns what reads the corpus of the options; named ones are not fetched yet.
+
+    Args:
+        config: Which corpus, in which direction.
+        with_extra: Whether `extra_corpus`, all of it for training, is to be read. Its
+            files need not be there to score a model that was trained on them.
 
     Raises:
         UserError: There is no such corpus or file, or it has other languages.
@@ -84,7 +89,7 @@ def find_origin(config: DataConfig) -> Origin:
         shares = replace(origin.shares, dev=0.0)
         dev = partial(_read_files, paths, languages)
         origin = replace(origin, dev=dev, shares=shares)
-    if config.extra_corpus:
+    if with_extra and config.extra_corpus:
         paths = [Path(name) for name in config.extra_corpus]
         info = {**origin.info, "files": origin.info["files"] | _checksums(paths)}
         extra = partial(_read_files, paths, languages)
@@ -103,7 +108,7 @@ def load_tokenized_references(config: DataConfig) -> dict[str, list[str]]:
         >>> load_tokenized_references(DataConfig(corpus=("numbers-en-es",)))
         {}
     """
-    info = find_origin(config).info
+    info = find_origin(config, with_extra=False).info
     corpus = CORPORA.get(info["name"])
     if not corpus:
         return {}

@@ -120,12 +120,13 @@ def _prepare(
 def load_sets(config: DataConfig, *, progress: Progress | None = None) -> CorpusSets:
     """Returns the development and test sets alone: the same as `prepare_corpus`.
 
-    Training files are read only where the sets are a share of them.
+    Training files are read only where the sets are a share of them, those of
+    `extra_corpus` never.
 
     Raises:
         UserError: The corpus cannot be fetched or read.
     """
-    origin, report = find_origin(config), CleaningReport()
+    origin, report = find_origin(config, with_extra=False), CleaningReport()
     held_out = _read_own_sets(origin)
     if origin.shares.dev or origin.shares.test:
         pairs = _clean_and_split(origin, config, held_out, report, progress)
@@ -143,7 +144,7 @@ def read_corpus(config: DataConfig) -> Iterator[Pair]:
         >>> [len(pair) for pair in islice(pairs, 3)]
         [2, 2, 2]
     """
-    return iter(find_origin(config).train())
+    return iter(find_origin(config, with_extra=False).train())
 
 
 def _read_own_sets(origin: Origin) -> HeldOut:
