@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
 from translator.array_search import Rows
@@ -15,6 +17,7 @@ from translator.config import SearchConfig
 from translator.errors import UserError
 from translator.inference import Translator
 from translator.light.export import export_onnx
+from translator.light.graph import Int8TableGraph
 from translator.light.runtime import OnnxTranslator, _drop_finished, _places, _State
 from translator.loading import load_translator
 from translator.placeholders import PLACEHOLDERS
@@ -303,12 +306,28 @@ def test_an_empty_folder_is_filled(run_dir, tmp_path):
 
 def test_the_graphs_keep_to_the_standard(onnx_dir, int8_dir):
     """Catches: a node that ONNX does not know, a type or a name that is wrong."""
-    import onnx
-
     for path in (onnx_dir / "encoder.onnx", onnx_dir / "step.onnx"):
         model = onnx.load(path)
         onnx.checker.check_model(model, full_check=True)
         assert {node.domain for node in model.graph.node} == {""}
-    model = onnx.load(int8_dir / "step.onnx")
-    kernels = [i for i in model.graph.initializer if i.data_type == 3]  # int8
-    assert len(kernels) == 6
+    for name, num_arrays in {"encoder": 1, "step": 1 + 6}.items():  # tables, kernels
+        model = onnx.load(int8_dir / f"{name}.onnx")
+        onnx.checker.check_model(model)
+        arrays = [i for i in model.graph.initializer if i.data_type == 3]  # int8
+        assert len(arrays) == num_arrays
+
+
+def test_a_table_of_8_bits_is_off_by_half_a_unit_at_most():
+    """Catches: one scale for all rows, which loses the small ones; rows cut off, not
+    rounded; a row of zeros that divides by zero."""
+    sizes = np.array([[1e-3], [1.0], [50.0], [0.0]], np.float32)
+    table = sizes * np.random.default_rng(3).uniform(-1, 1, (4, 40)).astype(np.float32)
+    graph = Int8TableGraph("table")
+    ids = graph.input("ids", np.int64, ["S", "B"])
+    graph.output("rows", graph.rows(table, ids), ["S", "B", 40])
+    session = onnxruntime.InferenceSession(graph.model().SerializeToString())
+    wanted = np.array([[0, 1, 2], [3, 3, 0]])
+    [rows] = session.run(None, {"ids": wanted})
+    bounds = np.abs(table).max(axis=1, keepdims=True) / 127 / 2
+    assert rows.shape == (2, 3, 40)
+    assert (np.abs(rows - table[wanted]) <= 1.001 * bounds[wanted]).all()

@@ -141,7 +141,8 @@ class _ParallelStep(_Step):
         context_readout_kernel, readout_bias = fold(
             readout_kernel[units:], readout_bias
         )
-        outputs = first.step(first.project(take(self.table, ids)), states[0])
+        product = ids.graph.rows(self.table, ids)
+        outputs = first.step(first.project(product), states[0])
         new_states = [outputs]
         query, product = _query_and_product(
             outputs, self.attention.query, (second.kernel[:units], bias)
@@ -183,7 +184,8 @@ class _ClassicStep(_Step):
         units, fold = self.units, self.attention.fold
         readout_kernel, readout_bias = self.readout
         *states, fed = states
-        outputs = first.step(first.project(take(self.table, ids) + fed), states[0])
+        product = ids.graph.rows(self.table, ids) + fed
+        outputs = first.step(first.project(product), states[0])
         new_states = [outputs]
         outputs = _stack(upper, outputs, states[1:], new_states)
         query, readout = _query_and_product(

@@ -16,7 +16,6 @@ from translator.light.graph import (
     flatten,
     reshape,
     split,
-    take,
     tanh,
     transpose,
     where,
@@ -44,7 +43,7 @@ def write_encoder(
     lengths = graph.input("source_lengths", np.int32, ["B"])
     embeddings = weights.embeddings("source", config, vocabulary_size)
     is_token = graph.node("Less", _positions(source_ids), add_axis(lengths, 1))
-    outputs = take(embeddings, transpose(source_ids, [1, 0]))  # (S, B, E)
+    outputs = graph.rows(embeddings, transpose(source_ids, [1, 0]))  # (S, B, E)
     for index in range(config.num_encoder_layers):
         cells = _encoder_cells(weights, config, index)
         run = _scan_layer if config.layer_normalization else _gru_layer

@@ -24,6 +24,7 @@ _MICROSOFT = "com.microsoft"  # operators of onnxruntime's own
 _ZERO_POINT = np.uint8(128)
 _LARGEST_INPUT = 127
 _LARGEST_WEIGHT = 63
+_LARGEST_ENTRY = 127  # of a table, of which nothing is multiplied
 
 
 class Tensor:
@@ -130,6 +131,10 @@ class Graph:
         """
         return self.node("Gemm", x, kernel, bias)
 
+    def rows(self, table: np.ndarray, ids: Tensor) -> Tensor:
+        """Returns rows of a `(rows, width)` table by their numbers, in float32."""
+        return take(table, ids)
+
     def proto(self) -> onnx.GraphProto:
         return helper.make_graph(
             self._nodes,
@@ -158,8 +163,21 @@ class Graph:
         return value.name if isinstance(value, Tensor) else self.constant(value).name
 
 
-class Int8Graph(Graph):
-    """A graph whose dense products are of integers of 8 bits.
+class Int8TableGraph(Graph):
+    """A graph whose tables are of integers of 8 bits: a quarter of the size.
+
+    A row w becomes q = round(w / s), |q| <= 127, with a scale s of its own.
+    """
+
+    def rows(self, table: np.ndarray, ids: Tensor) -> Tensor:
+        scales = _scales(table, axis=1, largest_integer=_LARGEST_ENTRY)
+        entries = take(np.rint(table / scales).astype(np.int8), ids)
+        entries = self.node("Cast", entries, to=onnx.TensorProto.FLOAT)
+        return entries * take(scales, ids)
+
+
+class Int8Graph(Int8TableGraph):
+    """A graph whose dense products are of integers of 8 bits, too.
 
     A column w of the kernel becomes q = round(w / s), |q| <= 63, with a scale s of
     its own; the input likewise, by its bound, |q| <= 127. The products are exact in 32
@@ -174,13 +192,13 @@ class Int8Graph(Graph):
             product = self.dense(x / bounds, kernel, bound=1) * bounds
             return product if bias is None else product + bias
         input_scale = np.float32(bound / _LARGEST_INPUT)
-        scales = np.maximum(np.abs(kernel).max(axis=0), 1e-9) / _LARGEST_WEIGHT
+        scales = _scales(kernel, axis=0, largest_integer=_LARGEST_WEIGHT)
         return self.node(
             "MatMulIntegerToFloat",
             self.node("QuantizeLinear", x, input_scale, _ZERO_POINT),
             np.rint(kernel / scales).astype(np.int8),
             input_scale,
-            scales.astype(np.float32),
+            scales[0],
             _ZERO_POINT,
             None,
             bias,
@@ -256,6 +274,13 @@ def largest(x: Tensor, axis: int, keep: bool = False) -> Tensor:
 
 def mean(x: Tensor, axis: int) -> Tensor:
     return x.graph.node("ReduceMean", x, np.array([axis]), keepdims=0)
+
+
+def _scales(array: np.ndarray, axis: int, largest_integer: int) -> np.ndarray:
+    """Returns, for each slice along an axis, the float32 that an integer stands for;
+    the axis stays."""
+    bounds = np.maximum(np.abs(array).max(axis=axis, keepdims=True), 1e-9)
+    return (bounds / largest_integer).astype(np.float32)
 
 
 def _value_info(name: str, dtype, shape) -> onnx.ValueInfoProto:
