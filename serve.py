@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Sequence
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -113,6 +114,7 @@ def serve(
 
             stamps = [model_stamp(model) for model in models]
             translators = [load_translator(model) for model in models]
+            name_apart(translators, models)
             from translator.serving.app import create_app
             from translator.serving.reloading import Reloader
             from translator.serving.service import Service, WaitingTranslator
@@ -155,6 +157,21 @@ def find_models(models: Sequence[Path], folders: Sequence[Path]) -> list[Path]:
             )
     found = [path for folder in folders for path in loading.find_models(folder)]
     return [*models, *found]
+
+
+def name_apart(translators: Sequence[Any], folders: Sequence[Path]) -> None:
+    """Names models after their folders where an earlier one has their name, as a model
+    and its export do: clients choose by it."""
+    names: set[str] = set()
+    for translator, folder in zip(translators, folders, strict=True):
+        name = translator.name
+        if name in names:
+            name = folder.resolve().name
+        numbered = (f"{name}-{number}" for number in count(2))
+        translator.name = next(
+            own for own in chain([name], numbered) if own not in names
+        )
+        names.add(translator.name)
 
 
 def load_translator(path: Path) -> Any:

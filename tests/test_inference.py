@@ -221,7 +221,23 @@ def test_one_trace_for_all_lengths(translator):
     """Catches: a search that is compiled anew for each length or batch size."""
     for sentences in (SENTENCES, SENTENCES[:1], ["a", "b c d e f g h i j k l m n"]):
         translator.translate_sentences(sentences, BEAM)
-    assert translator._search(BEAM).experimental_get_tracing_count() == 1
+    assert translator._search(BEAM.beam_size).experimental_get_tracing_count() == 1
+
+
+def test_one_trace_for_all_numbers(translator):
+    """Catches: a client that fills the memory with graphs, one for each penalty; a
+    number of an earlier search."""
+    plain = translator.translate_sentences(SENTENCES[:1], BEAM)[0].hypotheses[0]
+    for penalty in (0.0, 0.3, 0.7):
+        search = BEAM.model_copy(update={"length_penalty": penalty})
+        [found] = translator.translate_sentences(SENTENCES[:1], search, 3)
+        for own in found.hypotheses:
+            expected = own.log_prob / len(own.tokens) ** penalty
+            assert own.score == pytest.approx(expected, rel=1e-5)
+    short = BEAM.model_copy(update={"max_length_factor": 1e-6, "max_length_extra": 1})
+    [found] = translator.translate_sentences(SENTENCES[:1], short)
+    assert len(found.hypotheses[0].tokens) == 1 < len(plain.tokens)
+    assert translator._search(BEAM.beam_size).experimental_get_tracing_count() == 1
 
 
 def test_loaded_translator_knows_its_run(translator, run_dir):

@@ -24,6 +24,9 @@ from translator.translations import (
     load_parts,
 )
 
+# What a search may be told besides its beam size.
+_NUMBERS = ("length_penalty", "max_length_factor", "max_length_extra")
+
 
 class Network(Protocol):
     """What a search needs: a `Seq2Seq`, or several of them in an `Ensemble`."""
@@ -127,7 +130,7 @@ class Translator(SubwordTranslator):
         super().__init__(tokenizer, config, name, card, translated_names)
         self.model = model
         self.has_gates = isinstance(model, Seq2Seq)
-        self._searches: dict[SearchConfig, Callable[[tf.Tensor], Hypotheses]] = {}
+        self._searches: dict[int, Callable[..., Hypotheses]] = {}  # by beam size
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -165,7 +168,9 @@ class Translator(SubwordTranslator):
         self, source_ids: np.ndarray, search: SearchConfig
     ) -> HypothesisArrays:
         """Encodes a batch and searches for its translations, in the graph."""
-        found = self._search(search)(source_ids)
+        numbers = (getattr(search, name) for name in _NUMBERS)
+        numbers = (tf.constant(number, tf.float32) for number in numbers)
+        found = self._search(search.beam_size)(source_ids, *numbers)
         return HypothesisArrays(*(part.numpy() for part in found))
 
     def begin(self, source_ids: np.ndarray) -> tuple[Step, Any]:
@@ -217,18 +222,31 @@ class Translator(SubwordTranslator):
             autograph=False,
         )
 
-    def _search(self, search: SearchConfig) -> Callable[[tf.Tensor], Hypotheses]:
-        """Returns the traced search for some options, made at its first use."""
-        if search not in self._searches:
+    def _search(self, beam_size: int) -> Callable[..., Hypotheses]:
+        """Returns the traced search with a beam, made at its first use.
+
+        Numbers of any value are its inputs, so that no client makes it trace anew.
+        """
+        if beam_size not in self._searches:
+
+            def find(source_ids, *numbers):
+                options = dict(zip(_NUMBERS, numbers, strict=True))
+                options["max_length_extra"] = tf.cast(numbers[-1], tf.int32)
+                search = SearchConfig(beam_size=beam_size).model_copy(update=options)
+                return search_translations(self.model, source_ids, search)
+
             traced = tf.function(
-                lambda source_ids: search_translations(self.model, source_ids, search),
-                input_signature=[tf.TensorSpec([None, None], tf.int32)],
+                find,
+                input_signature=[
+                    tf.TensorSpec([None, None], tf.int32),
+                    *[tf.TensorSpec([], tf.float32)] * len(_NUMBERS),
+                ],
                 jit_compile=False,
                 autograph=False,
             )
             # Of threads that come at the same time, one gives the function to all.
-            self._searches.setdefault(search, traced)
-        return self._searches[search]
+            self._searches.setdefault(beam_size, traced)
+        return self._searches[beam_size]
 
 
 def _load_model(path: Path, parts: TranslatorParts) -> Seq2Seq:

@@ -11,7 +11,9 @@ from translator.serving.access import RateLimit
 from translator.serving.app import create_app
 from translator.serving.service import Limits, Service
 
-LIMITS = Limits(characters=100, texts=4, body_bytes=2_000, hypotheses=5)
+LIMITS = Limits(
+    characters=100, texts=4, request_characters=350, body_bytes=2_000, hypotheses=5
+)
 
 
 @pytest.fixture
@@ -263,7 +265,8 @@ def test_status_and_metadata(client):
     ("path", "body", "status", "message"),
     [
         ("xx", {"instances": ["a"]}, 404, "no model 'xx'"),
-        ("en-es/versions/2", {"instances": ["a"]}, 400, "no version 2"),
+        ("en-es/versions/2", {"instances": ["a"]}, 404, "no version 2"),
+        ("en-es", {"instances": ["a" * 50] * 13}, 400, "350 characters in all"),
         ("en-es", {}, 400, "Received: nothing."),
         ("en-es", {"instances": ["a"], "inputs": ["a"]}, 400, "either instances or"),
         ("en-es", {"instances": "a"}, 400, "must be a list"),
@@ -335,6 +338,22 @@ def test_large_bodies_are_refused(client, has_length):
         headers={"content-type": "application/json"},
     )
     assert "at most 2,000 bytes" in error_of(answer, 413)
+
+
+@pytest.mark.parametrize("extra", [{}, {"format": "html"}])
+def test_many_texts_together_are_too_much(client, extra):
+    """Catches: a request that keeps the server busy for longer than it may take."""
+    texts = ["a" * 99] * 4
+    told = error_of(ask(client, q=texts, **extra))
+    assert told == "Invalid request: request (396) exceeds text limit (350)"
+    told = error_of(client.post("/v1/translate", json={"text": texts}))
+    assert "at most 350 characters in all. Received: 396." in told
+
+
+def test_keys_cannot_be_guessed_faster_than_texts_are_sent(service):
+    client = TestClient(create_app(service, api_keys=["k"], rate_limit=2))
+    answers = [ask(client, q="a", api_key=str(n)).status_code for n in range(4)]
+    assert answers == [403, 403, 429, 429]
 
 
 def test_keys_are_asked_for_at_every_door_that_translates(service):

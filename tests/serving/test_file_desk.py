@@ -18,7 +18,7 @@ from translator.serving.app import create_app
 from translator.serving.files import FileDesk
 from translator.serving.service import Limits, Service
 
-LIMITS = Limits(characters=100, texts=4, body_bytes=4_000, file_characters=500)
+LIMITS = Limits(characters=100, texts=4, body_bytes=4_000, request_characters=500)
 
 
 @pytest.fixture

@@ -90,6 +90,31 @@ def test_other_words(client, translator):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
+        ({"text": "a b c d " * 1_000}, "alternatives are for a single sentence"),
+        ({"text": "Who sings? Nobody."}, "Received: 2."),
+        ({"text": "a", "prefix": "x" * 1_001}, "at most 1,000 characters"),
+        ({"text": "a", "count": 21}, "count"),
+    ],
+)
+def test_other_words_are_those_of_a_sentence(client, body, message):
+    """Mistake: a search through a text of any length, which nobody can stop."""
+    assert message in error_of(client, "/v1/alternatives", **body)
+
+
+def test_an_answer_has_only_so_much_attention(translator):
+    """Mistake: a short request whose answer fills the memory."""
+    service = Service([translator], Limits(weights=500))
+    with TestClient(create_app(service)) as client:
+        assert ask(client, text=SENTENCE, attention=True)["translations"]
+        body = {"text": [SENTENCE] * 20, "attention": True}
+        assert "at most 500 weights of the attention" in error_of(client, **body)
+        assert ask(client, text=[SENTENCE] * 20)["translations"]
+    service.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
         ({"text": ["a", "b"], "prefix": "x"}, "Received: 2 texts, stream false."),
         (
             {"text": "a", "tree": True, "stream": True},
@@ -97,10 +122,11 @@ def test_other_words(client, translator):
         ),
         (
             {"text": "Who sings? Nobody.", "gates": True},
-            "for a single sentence. Received: 2.",
+            "for a single sentence of at most 200 characters. Received: 2.",
         ),
-        ({"text": "", "tree": True}, "for a single sentence. Received: 0."),
-        ({"text": "a", "prefix": "x" * 10_001}, "at most 10,000 characters"),
+        ({"text": "a b " * 51, "tree": True}, "Received: 2."),
+        ({"text": "", "tree": True}, "Received: 0."),
+        ({"text": "a", "prefix": "x" * 1_001}, "at most 1,000 characters"),
         ({"text": "a", "prefix": "x", "num_hypotheses": 11}, "at most 10"),
         ({"text": "a", "prefix": 7}, "prefix"),
     ],

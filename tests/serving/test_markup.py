@@ -31,6 +31,13 @@ def test_what_is_translated(text, texts):
     assert split_markup(text).texts == texts
 
 
+def test_many_tags_take_a_moment():
+    """Catches: a search through all that are open for each that is closed, which took
+    a quarter of an hour."""
+    markup = split_markup("<a>" * 100_000 + "</b>" * 100_000 + "yes")
+    assert markup.texts == ["yes"]
+
+
 def test_translations_are_escaped():
     """Catches: a translation that becomes a tag."""
     markup = split_markup("<p>x</p>")

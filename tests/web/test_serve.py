@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -78,6 +79,16 @@ def test_every_model_of_a_folder_is_found(run_dir, tmp_path):
     assert found == [run_dir, tmp_path / "a", tmp_path / "b", tmp_path / "export"]
     shipped = find_models([], [])
     assert [path.name for path in shipped] == ["en-de", "en-es", "en-fr"]
+
+
+def test_models_of_one_name_are_told_apart():
+    """Mistake: a model that another one hides; two that are called the same."""
+    from serve import name_apart
+
+    models = [SimpleNamespace(name=name) for name in ("a", "a", "a", "b", "a")]
+    folders = [Path(name) for name in ("x/a", "y/a-onnx", "y/a", "z/b", "z/b")]
+    name_apart(models, folders)
+    assert [model.name for model in models] == ["a", "a-onnx", "a-2", "b", "b-2"]
 
 
 def test_a_port_in_use_is_one_line(tmp_path, busy_port):

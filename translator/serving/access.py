@@ -61,14 +61,14 @@ async def require_access(request: Request) -> None:
 def check_access(request: Request, key: object) -> None:
     """As `require_access`, for a key that came another way."""
     state = request.app.state
-    given = str(key or "").encode(errors="replace")
-    keys = [known.encode() for known in state.api_keys]
-    if keys and not any(secrets.compare_digest(given, known) for known in keys):
-        raise HTTPException(403, "Invalid API key")
     client = request.client.host if request.client else ""
-    if wait := state.rate_limit.take(client):
+    if wait := state.rate_limit.take(client):  # first, so that no key can be guessed
         raise HTTPException(
             429,
             f"Slowdown: at most {state.rate_limit.per_minute} requests a minute",
             {"Retry-After": str(math.ceil(wait))},
         )
+    given = str(key or "").encode(errors="replace")
+    keys = [known.encode() for known in state.api_keys]
+    if keys and not any(secrets.compare_digest(given, known) for known in keys):
+        raise HTTPException(403, "Invalid API key")

@@ -255,7 +255,7 @@ async def _read_document(request: Request, path: Path) -> Document:
     document = await run_in_threadpool(
         Document, path, limits.characters, name="the file"
     )
-    size, limit = document.num_characters, limits.file_characters
+    size, limit = document.num_characters, limits.request_characters
     if size > limit:
         raise _too_much(size, limit)
     return document
@@ -276,11 +276,12 @@ def _required(body: dict[str, Any], name: str) -> Any:
 
 def _check_sizes(texts: list, service: Service) -> None:
     """Refuses what is too much, in the words that clients know."""
-    sizes = [(len(texts), service.limits.texts)]
-    sizes += [
-        (len(text), service.limits.characters)
-        for text in texts
-        if isinstance(text, str)
+    limits = service.limits
+    lengths = [len(text) for text in texts if isinstance(text, str)]
+    sizes = [
+        (len(texts), limits.texts),
+        *((length, limits.characters) for length in lengths),
+        (sum(lengths), limits.request_characters),
     ]
     for size, limit in sizes:
         if size > limit:

@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -54,14 +55,13 @@ def split_markup(text: str) -> Markup:
     """
     texts: list[str] = []
     parts: list[str | None] = []
-    open_tags: list[tuple[str, bool]] = []  # name, and whether its content is kept
+    open_tags = _OpenTags()
     for part in _PART.findall(text):
         if part.startswith("<") and len(part) > 1:
-            _follow(part, open_tags)
+            open_tags.follow(part)
             parts.append(part)
             continue
-        is_kept = bool(open_tags) and open_tags[-1][1]
-        if is_kept or not any(map(str.isalnum, html.unescape(part))):
+        if open_tags.is_kept or not any(map(str.isalnum, html.unescape(part))):
             parts.append(part)
             continue
         texts.append(html.unescape(part))
@@ -69,18 +69,31 @@ def split_markup(text: str) -> Markup:
     return Markup(texts, parts)
 
 
-def _follow(tag: str, open_tags: list[tuple[str, bool]]) -> None:
-    """Notes that a tag was opened or closed."""
-    found = _TAG.match(tag)
-    if not found:
-        return
-    is_end, name, rest = bool(found[1]), found[2].lower(), found[3]
-    if is_end:
-        for place in reversed(range(len(open_tags))):
-            if open_tags[place][0] == name:
-                del open_tags[place:]
-                return
-    elif name not in _VOID_TAGS and not rest.endswith("/"):
-        was_kept = bool(open_tags) and open_tags[-1][1]
-        is_kept = name in _KEPT_TAGS or bool(_KEPT_ATTRIBUTE.search(rest))
-        open_tags.append((name, was_kept or is_kept))
+class _OpenTags:
+    """The tags that are open at a place, and whether what is inside of them is kept."""
+
+    def __init__(self):
+        self._tags: list[tuple[str, bool]] = []  # name, and whether its content is kept
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def is_kept(self) -> bool:
+        return bool(self._tags) and self._tags[-1][1]
+
+    def follow(self, tag: str) -> None:
+        """Notes that a tag was opened or closed."""
+        found = _TAG.match(tag)
+        if not found:
+            return
+        is_end, name, rest = bool(found[1]), found[2].lower(), found[3]
+        if is_end:
+            # One that was never opened is not looked for: with many that takes long.
+            while self._counts[name]:
+                last, _ = self._tags.pop()
+                self._counts[last] -= 1
+                if last == name:
+                    return
+        elif name not in _VOID_TAGS and not rest.endswith("/"):
+            is_kept = name in _KEPT_TAGS or bool(_KEPT_ATTRIBUTE.search(rest))
+            self._tags.append((name, self.is_kept or is_kept))
+            self._counts[name] += 1

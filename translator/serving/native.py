@@ -1,13 +1,14 @@
 """Our own door, `/v1`: all that the network can tell about a translation."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,6 +18,7 @@ from translator.errors import UserError
 from translator.serving.access import require_access
 from translator.serving.errors import ErrorAnswer, explain
 from translator.serving.service import Model, Part, Service, join_parts
+from translator.text import MAX_SENTENCE_CHARACTERS, split_sentences
 from translator.translations import Hypothesis, SentenceTranslation, Translation
 
 router = APIRouter(prefix="/v1", tags=["translator"])
@@ -181,7 +183,6 @@ class TranslationAnswer(BaseModel):
     "/translate",
     dependencies=[Depends(require_access)],
     response_model=TranslationAnswer,
-    response_model_exclude_none=True,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
 async def translate(body: TranslationRequest, request: Request) -> Any:
@@ -212,10 +213,13 @@ async def translate(body: TranslationRequest, request: Request) -> Any:
         found = [await _complete(service, model, texts, search, body)]
     else:
         found = await service.translate(model, texts, search, body.num_hypotheses)
-    answer = _answer(found, model, body)
+    _check_num_weights(found, body, service.limits.weights)
+    # Of a long text it takes a while, which other clients need not wait for.
+    answer = await run_in_threadpool(_answer, found, model, body)
     if body.tree or body.gates:
         await _look_inside(service, model, search, found[0], answer, body)
-    return answer
+    content = await run_in_threadpool(answer.model_dump_json, exclude_none=True)
+    return Response(content, media_type="application/json")
 
 
 @router.post("/alternatives", dependencies=[Depends(require_access)])
@@ -226,7 +230,9 @@ async def list_alternatives(
     service: Service = request.app.state.service
     model = _find(service, body)
     _check_can_be_inspected(model)
-    text, prefix = service.check_texts([body.text, body.prefix])
+    [text] = service.check_texts([body.text])
+    prefix = service.check_prefix(body.prefix)
+    _check_is_sentence("alternatives are", split_sentences(text).sentences)
     found = await service.look_inside(
         partial(inspection.alternatives, model.translator, text, prefix, body.count)
     )
@@ -250,7 +256,8 @@ async def _complete(
 ) -> Translation:
     """Translates a text behind a given beginning."""
     _check_can_be_inspected(model)
-    text, prefix = service.check_texts([*texts, body.prefix])
+    [text] = service.check_texts(texts)
+    prefix = service.check_prefix(body.prefix)
     service.check_num_hypotheses(model, body.num_hypotheses, search)
     complete = model.translator.complete
     return await service.look_inside(
@@ -267,11 +274,7 @@ async def _look_inside(
     body: TranslationRequest,
 ) -> None:
     """Adds the tree and the gates of a single sentence to its answer."""
-    if len(translation.sentences) != 1:
-        raise UserError(
-            "tree and gates are for a single sentence. Received: "
-            f"{len(translation.sentences)}."
-        )
+    _check_is_sentence("tree and gates are", translation.sentences, at_least=1)
     [sentence], [sentence_answer] = (
         translation.sentences,
         answer.translations[0].sentences,
@@ -291,18 +294,49 @@ async def _look_inside(
                 "the run folder."
             )
         tokens = sentence.hypotheses[0].tokens
-        traces = await service.look_inside(
-            partial(inspection.read_gates, translator, text, tokens, is_protected)
+        sentence_answer.gates = await service.look_inside(
+            partial(_read_gates, translator, text, tokens, is_protected)
         )
-        sentence_answer.gates = [
-            GatesAnswer(
-                name=trace.name,
-                tokens=trace.tokens,
-                update_gate=_rounded(trace.update_gate),
-                reset_gate=_rounded(trace.reset_gate),
-            )
-            for trace in traces
-        ]
+
+
+def _read_gates(*arguments: Any) -> list[GatesAnswer]:
+    """As `inspection.read_gates`, for an answer."""
+    return [
+        GatesAnswer(
+            name=trace.name,
+            tokens=trace.tokens,
+            update_gate=_rounded(trace.update_gate),
+            reset_gate=_rounded(trace.reset_gate),
+        )
+        for trace in inspection.read_gates(*arguments)
+    ]
+
+
+def _check_is_sentence(what: str, sentences: Sequence, at_least: int = 0) -> None:
+    if not at_least <= len(sentences) <= 1:
+        raise UserError(
+            f"{what} for a single sentence of at most {MAX_SENTENCE_CHARACTERS} "
+            f"characters. Received: {len(sentences)}."
+        )
+
+
+def _check_num_weights(
+    found: list[Translation], body: TranslationRequest, limit: int
+) -> None:
+    """Raises a UserError where the attention is more than an answer can hold."""
+    if not body.attention:
+        return
+    size = sum(
+        hypothesis.attention_weights.size
+        for translation in found
+        for sentence in translation.sentences
+        for hypothesis in sentence.hypotheses
+    )
+    if size > limit:
+        raise UserError(
+            f"an answer may have at most {limit:,} weights of the attention. This one "
+            f"would have {size:,}. Send the texts in parts."
+        )
 
 
 def _check_can_be_inspected(model: Model) -> None:

@@ -40,20 +40,24 @@ class Limits:
     Attributes:
         characters: In one text; never more than the model takes.
         texts: In one request.
-        file_characters: To translate in one file.
+        request_characters: In all texts of one request, or in one file.
         body_bytes: Of a request.
         beam_size: Of a search.
         hypotheses: Of a sentence.
+        prefix_characters: That a translation is told to begin with.
+        weights: Of the attention, in one answer.
         seconds: Until an answer has to be there.
         body_seconds: Until all of a request has to be there.
     """
 
     characters: int = 10_000
     texts: int = 128
-    file_characters: int = 200_000
+    request_characters: int = 200_000
     body_bytes: int = 1_000_000
     beam_size: int = 16
     hypotheses: int = 10
+    prefix_characters: int = 1_000
+    weights: int = 1_000_000
     seconds: float = 30.0
     body_seconds: float = 30.0
 
@@ -212,7 +216,31 @@ class Service:
                     f"a text may have at most {limits.characters:,} characters. "
                     f"Received: {len(text):,} in text {number}. Send it in parts."
                 )
+        self.check_size(texts)
         return [printable(text) for text in texts]
+
+    def check_size(self, texts: Sequence[str]) -> None:
+        """Raises a UserError if there are more characters than a request may have."""
+        size, limit = sum(map(len, texts)), self.limits.request_characters
+        if size > limit:
+            raise UserError(
+                f"a request may have at most {limit:,} characters in all. Received: "
+                f"{size:,}. Send them in parts."
+            )
+
+    def check_prefix(self, prefix: str) -> str:
+        """Returns the beginning of a translation, as `check_texts` does texts.
+
+        Raises:
+            UserError: It is too long.
+        """
+        limit = self.limits.prefix_characters
+        if len(prefix) > limit:
+            raise UserError(
+                f"prefix may have at most {limit:,} characters. Received: "
+                f"{len(prefix):,}."
+            )
+        return printable(prefix)
 
     def search_of(self, model: Model, options: dict[str, Any]) -> SearchConfig:
         """Returns the model's search with some options changed.
@@ -401,10 +429,12 @@ class WaitingTranslator:
         search = search or model.translator.search
         try:
             future = model.gatherer.submit(texts, search, num_hypotheses)
-            return future.result(self._service.limits.seconds)
         except BusyError:
             raise UserError("the server is busy. Try again in a few seconds.") from None
+        try:
+            return future.result(self._service.limits.seconds)
         except TimeoutError:
+            future.cancel()
             raise UserError(
                 "the translation took too long. Translate less text at a time."
             ) from None

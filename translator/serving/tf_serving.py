@@ -7,7 +7,6 @@ sentences here, as at every door of this server.
 Source: TensorFlow Serving, "RESTful API" (api_rest.md).
 """
 
-import asyncio
 import base64
 import binascii
 from typing import Any
@@ -16,7 +15,7 @@ from fastapi import APIRouter, Depends, Request
 
 from translator.errors import UserError
 from translator.serving.access import require_access
-from translator.serving.service import Model, Service
+from translator.serving.service import Model, NotFoundError, Service
 
 router = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving"])
 
@@ -94,10 +93,11 @@ async def predict(
 async def _translate(
     service: Service, model: Model, texts: list[str]
 ) -> dict[str, list]:
+    service.check_size(texts)
     limit = service.limits.texts
-    parts = [texts[start : start + limit] for start in range(0, len(texts), limit)]
-    found = await asyncio.gather(*(service.translate(model, part) for part in parts))
-    translations = [translation for part in found for translation in part]
+    translations = []
+    for start in range(0, len(texts), limit):
+        translations += await service.translate(model, texts[start : start + limit])
     return {
         "translation": [translation.text for translation in translations],
         "score": [translation.score for translation in translations],
@@ -106,7 +106,7 @@ async def _translate(
 
 def _find(request: Request, name: str, version: str) -> Model:
     if version != VERSION:
-        raise UserError(
+        raise NotFoundError(
             f"there is no version {version} of {name}. There is: {VERSION}."
         )
     return request.app.state.service.find(name)

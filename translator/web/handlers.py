@@ -367,10 +367,10 @@ class Handlers:
             document = Document(
                 Path(path), translator.max_characters, column, name=name
             )
-            if document.num_characters > LIMITS.file_characters:
+            if document.num_characters > LIMITS.request_characters:
                 raise UserError(
                     f"{name} has {document.num_characters:,} characters to translate; "
-                    f"at most {LIMITS.file_characters:,} are accepted here. Use "
+                    f"at most {LIMITS.request_characters:,} are accepted here. Use "
                     "`translator translate --input` for more."
                 )
             target = Path(folder) / translated_name(
