@@ -1,6 +1,7 @@
 """Files of a run: exact, whole or not there at all, and clear when they are bad."""
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,13 +18,13 @@ from translator.checkpoints import (
     load_state,
     load_weights,
     pack_run,
-    replacing,
     save_arrays,
     save_state,
     save_weights,
     variable_arrays,
 )
 from translator.config import make_config, save_config
+from translator.disk import new_folder, replacing
 from translator.errors import UserError
 
 TYPES = {
@@ -224,6 +225,23 @@ def test_the_new_file_appears_at_once(tmp_path):
         assert path.read_text() == "old"
         assert temporary.parent == path.parent  # a rename within one file system
     assert path.read_text() == "new"
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, monkeypatch):
+    """Catches: a traceback; a folder left half."""
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(UserError, match=r"cannot make the folder .*Not a directory\."),
+        new_folder(tmp_path / "file" / "export"),
+    ):
+        pass
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="is not an empty folder"), new_folder(Path()):
+        pass
+    (tmp_path / "file").unlink()
+    with new_folder(Path()) as temporary:
+        (temporary / "a").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def write_run(run_dir, **facts):

@@ -170,7 +170,16 @@ def test_heads_divide_the_units():
     options = {"num_heads": 3, "decoder_units": 320}
     message = error_of(make_config, options=options)
     assert "num_heads must divide decoder_units. Received: 3 and 320." in message
-    assert make_config(options=options | {"attention": "dot"})
+    assert make_config(options=options | {"attention": "general"})
+
+
+def test_a_dot_product_is_of_equal_widths():
+    """Catches: a traceback of the layer, when the corpus is read and the subwords are
+    found."""
+    options = {"attention": "dot", "decoder_units": 320, "encoder_units": 192}
+    message = error_of(make_config, options=options)
+    assert "decoder_units of twice encoder_units. Received: 320 and 192." in message
+    assert make_config(options=options | {"encoder_units": 160})
 
 
 def test_origin_is_named():

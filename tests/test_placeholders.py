@@ -159,6 +159,15 @@ def test_a_beginning_gets_the_same_placeholders(pieces):
         assert protect_copies(restore(text, originals), originals) == text
 
 
+def test_a_number_is_not_found_in_a_longer_one():
+    """Catches: the second number begun with the placeholder of the first."""
+    first, second = NUMBERS
+    originals = {first: "1234", second: "12345"}
+    assert protect_copies("Llama al 12345", originals) == f"Llama al {second}"
+    assert protect_copies("12345 o 1234.", originals) == f"{second} o {first}."
+    assert protect_copies("a😀b", {"@": "😀"}) == "a@b"
+
+
 def test_the_rest_stays_when_there_are_more_things():
     first, second = THINGS
     third, fourth = NUMBERS

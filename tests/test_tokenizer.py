@@ -111,7 +111,7 @@ def test_save_and_load_keep_every_id(tokenizer, tmp_path):
     loaded = Tokenizer.load(tmp_path / "tokenizer.model")
     assert loaded.encode_batch(TEXTS) == tokenizer.encode_batch(TEXTS)
     assert loaded.checksum == tokenizer.checksum
-    assert Tokenizer.from_bytes(tokenizer.model_bytes).checksum == tokenizer.checksum
+    assert Tokenizer(tokenizer.model_bytes).checksum == tokenizer.checksum
     assert Tokenizer.train(TEXTS[:200], 350).checksum != tokenizer.checksum
 
 
@@ -281,7 +281,7 @@ def test_placeholders_are_subwords_by_themselves(tokenizer):
     """
     trained = Tokenizer.train(TEXTS, 420, placeholders=PLACEHOLDERS)
     assert trained.placeholders == PLACEHOLDERS and tokenizer.placeholders == ""
-    assert Tokenizer.from_bytes(trained.model_bytes).placeholders == PLACEHOLDERS
+    assert Tokenizer(trained.model_bytes).placeholders == PLACEHOLDERS
     text = "The {} houses{}{}, {}.".format(*PLACEHOLDERS)
     rng = np.random.default_rng(1)
     for ids in (trained.encode(text), *trained.sample_batch([text] * 9, 1.0, rng)):

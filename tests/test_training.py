@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -31,6 +32,7 @@ from translator.checkpoints import (
     TOKENIZER_NAME,
     load_arrays,
     load_run_config,
+    save_arrays,
 )
 from translator.config import (
     ModelConfig,
@@ -330,7 +332,7 @@ def test_averages_follow_the_weights():
     # The decay of a step, min(0.9, (1 + step) / (10 + step)), is taken 8 times.
     for step, decay in [(8, 0.5), (800, 0.9)]:
         variable.assign(variable + 1)
-        train_step.update_averages(step)
+        train_step.update_averages(step, 8)
         expected = decay**8 * expected + (1 - decay**8) * variable.numpy()
         np.testing.assert_allclose(average.numpy(), expected, rtol=1e-5)
 
@@ -566,13 +568,75 @@ def test_the_best_weights_are_kept(make_trainer, tmp_path):
         trainer.model.trainable_variables[0],
         trainer.train_step.averages[0],
     )
-    trainer.train_step.update_averages = lambda step: average.assign(
-        tf.fill(weight.shape, float(step))  # every 8 steps
+    trainer.train_step.update_averages = lambda step, _: average.assign(
+        tf.fill(weight.shape, float(step))
     )
     trainer.run()
     assert steps_of(tmp_path, "validation") == [15, 30, 45]
-    assert np.all(load_arrays(tmp_path / BEST_NAME)[weight.path] == 24)
+    assert np.all(load_arrays(tmp_path / BEST_NAME)[weight.path] == 30)
     assert np.all(load_arrays(tmp_path / LAST_NAME)[weight.path] < 2)
+
+
+def test_averages_are_brought_up_to_date_before_a_validation(make_trainer, tmp_path):
+    """Catches: a short run whose best weights are the random ones it began with; a run
+    that goes on, by an older version, and averages nothing but its last weights."""
+    trainer = make_trainer(epochs=3, validate_every=5)
+    updates = []
+    trainer.train_step.update_averages = lambda *steps: updates.append(steps)
+    with interruption(step=29):
+        trainer.run()
+    assert updates == [
+        *((5, 5), (8, 3), (10, 2), (15, 5), (16, 1), (20, 4), (24, 4), (25, 1))
+    ]
+    arrays = load_arrays(tmp_path / LAST_NAME)
+    old = json.loads(str(arrays["progress.json"]))
+    assert old.pop("averaged") == 25
+    save_arrays(tmp_path / LAST_NAME, arrays | {"progress.json": json.dumps(old)})
+    trainer = make_trainer(epochs=3, validate_every=5)
+    trainer.restore()
+    trainer.train_step.update_averages = lambda *steps: updates.append(steps)
+    trainer.run()
+    assert updates[8:10] == [(30, 1), (32, 2)]
+
+
+def test_where_bleu_is_zero_the_loss_decides(make_trainer, tmp_path):
+    """Catches: the first weights taken for the best as long as BLEU stays at 0; a worse
+    loss at an equal score."""
+    losses = iter([5, 4, 6, 3, 3.5, 7])
+    trainer = make_trainer(epochs=2, validate_every=5)
+    trainer.validator = SimpleNamespace(
+        scores=lambda: (
+            {"loss": next(losses), "training_loss": 1, "samples": []}
+            | {"bleu": 0.0, "chrf": 0.0}
+        )
+    )
+    trainer.run()
+    shown = " ".join(trainer.console.file.getvalue().split())
+    best = re.findall(r"step (\d+), [^>]*?(\(best so far\))?(?= step|$)", shown)
+    assert [int(step) for step, is_best in best if is_best] == [5, 10, 20]
+
+
+def test_the_speed_is_that_of_the_steps(make_trainer, tmp_path, monkeypatch):
+    """Catches: the time of a validation counted as that of the steps around it."""
+    now = 0.0
+    monkeypatch.setattr(training.time, "perf_counter", lambda: now)
+    trainer = make_trainer(validate_every=10)
+    scores, run_step = trainer.validator.scores, trainer._step_function
+
+    def slow(seconds, function):
+        def run(*arguments):
+            nonlocal now
+            now += seconds
+            return function(*arguments)
+
+        return run
+
+    trainer._step_function = slow(1.0, run_step)
+    trainer.validator = SimpleNamespace(scores=slow(1_000.0, scores))
+    trainer.run()
+    records = [r for r in read_metrics(tmp_path) if r["kind"] == "train"]
+    assert [r["step"] for r in records] == [1, 20]
+    assert [r["tokens_per_second"] for r in records] == [2.0, 2.0]
 
 
 def test_a_limit_of_minutes(make_trainer, tmp_path, monkeypatch):
@@ -704,6 +768,8 @@ def test_validator_scores(tokenizer):
     class Parrot:
         """Gives every target but for its last words."""
 
+        target_language = "es"
+
         def __init__(self):
             self.model, self.tokenizer = model, tokenizer
 
@@ -730,6 +796,22 @@ def test_validator_scores(tokenizer):
         "hypothesis": "palabra 0 de muchas de muchas de muchas",
     }
     assert len(scores["samples"]) == 3
+
+
+@pytest.mark.parametrize("language", ["es", "ja"])
+def test_a_language_without_spaces_has_bleu(tokenizer, language):
+    """Catches: a BLEU of 0 until a sentence is right as a whole."""
+    model = build_model(ModelConfig(**SMALL), tokenizer.vocabulary_size)
+    pairs = [Pair("The sea is wide.", "海はとても広いです。")]
+    found = [SimpleNamespace(hypotheses=[SimpleNamespace(text="海はとても青いです。")])]
+    translator = SimpleNamespace(
+        model=model,
+        tokenizer=tokenizer,
+        target_language=language,
+        translate_sentences=lambda sentences, search: found,
+    )
+    scores = Validator(translator, pairs, pairs, batch_tokens=60).scores()
+    assert (scores["bleu"] > 50) == (language == "ja")
 
 
 # --- The whole -----------------------------------------------------------------------

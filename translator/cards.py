@@ -6,12 +6,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from translator.checkpoints import (
-    CARD_NAME,
-    CURVES_NAME,
-    load_run_config,
-    replacing,
-)
+from translator.checkpoints import CARD_NAME, CURVES_NAME, load_run_config
 from translator.config import (
     DEFAULT_PRESET,
     PRESETS,
@@ -20,6 +15,7 @@ from translator.config import (
     option_fields,
 )
 from translator.corpus.registry import find_corpus
+from translator.disk import replacing
 from translator.errors import UserError
 from translator.languages import language_name
 from translator.reporting import read_metrics

@@ -1,16 +1,10 @@
-"""Weights and training state on disk, as NumPy archives that anything can read.
-
-Every file is written under a temporary name beside its place, then renamed, so that
-a reader sees the old file or the new one, never half of one.
-"""
+"""Weights and training state on disk, as NumPy archives that anything can read."""
 
 import json
 import os
 import shutil
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from translator.config import Config, parse_config
+from translator.disk import make_folder, new_folder, replacing
 from translator.errors import UserError
 
 CONFIG_NAME = "config.json"
@@ -41,17 +36,6 @@ _READ_ERRORS = (
     RuntimeError,  # a flag says "encrypted"
     NotImplementedError,  # an unknown method of compression
 )
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary path; what was written there replaces `path` at the end."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def variable_arrays(variables) -> dict[str, np.ndarray]:
@@ -106,7 +90,7 @@ def save_arrays(
     path: Path, arrays: dict[str, np.ndarray], *, is_compressed: bool = False
 ) -> None:
     """Writes arrays to an `.npz` file; compressing takes a second for each 20 MB."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     save = np.savez_compressed if is_compressed else np.savez
     with replacing(path) as temporary, temporary.open("wb") as file:
         save(file, **arrays)
@@ -186,28 +170,6 @@ def load_run_config(run_dir: Path) -> tuple[Config, dict[str, Any]]:
         sections["data"] = {"augmentation": 0.0, "placeholders": 0.0} | sections["data"]
     facts = {name: value for name, value in content.items() if name not in sections}
     return parse_config(sections, str(path)), facts
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Gives a temporary folder to fill; in the end, as a whole or not at all, it is
-    `path`, which must not exist, or be empty.
-
-    Raises:
-        UserError: There is something in `path`, or it is a file.
-    """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path} is not an empty folder. Choose another one.")
-    temporary = path.with_name(f".{path.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        if path.exists():
-            path.rmdir()
-        temporary.rename(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def pack_run(run_dir: Path, out_dir: Path) -> None:

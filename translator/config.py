@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from translator.disk import replacing
 from translator.errors import UserError
 
 
@@ -100,7 +101,7 @@ class DataConfig(_Options):
 
 
 class ModelConfig(_Options):
-    """The network: what `Seq2Seq.from_config` builds."""
+    """The network: what `model.build_model` builds."""
 
     embedding_dim: int = Field(256, ge=1, description="Width of the embeddings.")
     encoder_units: int = Field(
@@ -159,6 +160,12 @@ class ModelConfig(_Options):
             raise ValueError(
                 "num_heads must divide decoder_units. "
                 f"Received: {self.num_heads} and {self.decoder_units}"
+            )
+        if self.attention == "dot" and self.decoder_units != 2 * self.encoder_units:
+            raise ValueError(
+                "attention dot needs decoder_units of twice encoder_units. "
+                f"Received: {self.decoder_units} and {self.encoder_units}. Use general "
+                "for other sizes"
             )
         return self
 
@@ -279,9 +286,12 @@ class SearchConfig(_Options):
     max_length_factor: float = Field(
         2.0,
         gt=0,
+        le=100,
         description="A translation has at most factor x source + extra tokens.",
     )
-    max_length_extra: int = Field(10, ge=1, description="The extra of that bound.")
+    max_length_extra: int = Field(
+        10, ge=1, le=10_000, description="The extra of that bound."
+    )
 
 
 class Config(_Options):
@@ -375,7 +385,9 @@ def parse_config(values: Mapping[str, Any], origin: str = "") -> Config:
 def save_config(config: Config, path: Path, **extra: Any) -> None:
     """Writes the resolved options, and `extra` facts of the run, as JSON."""
     content = config.model_dump(mode="json") | extra
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_text(text, "utf-8")
 
 
 def option_fields() -> dict[str, tuple[str, Any]]:

@@ -29,6 +29,7 @@ from translator.corpus import (
 )
 from translator.corpus.readers import read_lines
 from translator.errors import UserError
+from translator.languages import bleu_tokenizer
 from translator.text import WORD
 
 # One reference a sentence, or any number of them.
@@ -66,7 +67,8 @@ class EvaluationSet:
         all_references: Every known translation of each, for a second score.
         tokenized_references: One lower-cased, Moses-tokenised line for each, for a
             third; see `score_tokenized`.
-        target_language: Code, for that tokenisation.
+        target_language: Code, for BLEU to cut it into words; that of the translator if
+            it is not told.
 
     Raises:
         UserError: The numbers of sentences and references differ, or are zero.
@@ -268,13 +270,16 @@ class EvaluationReport:
         return table
 
 
-def score(hypotheses: Sequence[str], references: References) -> Scores:
+def score(
+    hypotheses: Sequence[str], references: References, language: str = ""
+) -> Scores:
     """Scores translations by sacreBLEU, with 95% bootstrap intervals.
 
     Args:
         hypotheses: The translations.
         references: For each either one reference or a list of at least one; their
             number may vary.
+        language: Code of their language; see `languages.bleu_tokenizer`.
 
     Raises:
         UserError: No hypotheses, as many references, or none for a sentence.
@@ -285,9 +290,8 @@ def score(hypotheses: Sequence[str], references: References) -> Scores:
         (100.0, 100.0)
     """
     references = _as_lists(hypotheses, references)
-    # `force` is about a warning, not about the score.
     return Scores(
-        bleu=_with_interval(BLEU(force=True), hypotheses, references),
+        bleu=_with_interval(_bleu(language), hypotheses, references),
         chrf=_with_interval(_CHRF(), hypotheses, references),
         exact_match=_exact_match(hypotheses, references),
         num_sentences=len(hypotheses),
@@ -421,13 +425,14 @@ def evaluate(
     seconds = time.perf_counter() - start
     hypotheses = [" ".join(hypothesis.text.split()) for hypothesis in best]
     references = _as_lists(hypotheses, test.references)
-    examples = _score_examples(test.sources, references, hypotheses)
+    language = test.target_language or getattr(translator, "target_language", "")
+    examples = _score_examples(test.sources, references, hypotheses, language)
     return EvaluationReport(
         name=test.name,
-        scores=score(hypotheses, references),
-        scores_of_all_references=_score_all_references(test, hypotheses),
+        scores=score(hypotheses, references, language),
+        scores_of_all_references=_score_all_references(test, hypotheses, language),
         tokenized_bleu=_score_tokenized(test, hypotheses),
-        by_length=_score_by_length(test.sources, references, hypotheses),
+        by_length=_score_by_length(test.sources, references, hypotheses, language),
         worst=sorted(examples, key=lambda e: (e.chrf, e.bleu))[:NUM_EXAMPLES],
         best=sorted(examples, key=lambda e: (-e.chrf, -len(e.source)))[:NUM_EXAMPLES],
         hypotheses=hypotheses,
@@ -454,10 +459,12 @@ def _translate(
     return best
 
 
-def _score_all_references(test: EvaluationSet, hypotheses: list[str]) -> Scores | None:
+def _score_all_references(
+    test: EvaluationSet, hypotheses: list[str], language: str
+) -> Scores | None:
     if not test.all_references or max(map(len, test.all_references)) < 2:
         return None
-    return score(hypotheses, test.all_references)
+    return score(hypotheses, test.all_references, language)
 
 
 def _score_tokenized(test: EvaluationSet, hypotheses: list[str]) -> Score | None:
@@ -487,6 +494,11 @@ def _as_lists(sentences: Sequence[str], references: References) -> list[list[str
 def _streams(references: list[list[str]]) -> list[tuple[str | None, ...]]:
     """Turns references by sentence into sacreBLEU's order: by rank, None for none."""
     return list(zip_longest(*references))
+
+
+def _bleu(language: str, **options: Any) -> BLEU:
+    # `force` is about a warning, not about the score.
+    return BLEU(tokenize=bleu_tokenizer(language), force=True, **options)
 
 
 class _CHRF(CHRF):
@@ -531,7 +543,10 @@ def _exact_match(hypotheses: Sequence[str], references: list[list[str]]) -> floa
 
 
 def _score_by_length(
-    sources: Sequence[str], references: list[list[str]], hypotheses: list[str]
+    sources: Sequence[str],
+    references: list[list[str]],
+    hypotheses: list[str],
+    language: str,
 ) -> list[LengthScores]:
     num_words = [len(source.split()) for source in sources]
     table = []
@@ -544,12 +559,12 @@ def _score_by_length(
         ]
         wanted = [references[row] for row in rows]
         found = [hypotheses[row] for row in rows]
-        table.append(_score_bin(words, found, wanted))
+        table.append(_score_bin(words, found, wanted, language))
     return table
 
 
 def _score_bin(
-    words: str, hypotheses: list[str], references: list[list[str]]
+    words: str, hypotheses: list[str], references: list[list[str]], language: str
 ) -> LengthScores:
     if not hypotheses:
         return LengthScores(words, 0)
@@ -557,16 +572,19 @@ def _score_bin(
     return LengthScores(
         words,
         len(hypotheses),
-        bleu=_round(BLEU(force=True).corpus_score(hypotheses, streams).score),
+        bleu=_round(_bleu(language).corpus_score(hypotheses, streams).score),
         chrf=_round(CHRF().corpus_score(hypotheses, streams).score),
         exact_match=_exact_match(hypotheses, references),
     )
 
 
 def _score_examples(
-    sources: Sequence[str], references: list[list[str]], hypotheses: list[str]
+    sources: Sequence[str],
+    references: list[list[str]],
+    hypotheses: list[str],
+    language: str,
 ) -> list[Example]:
-    bleu, chrf = BLEU(effective_order=True, force=True), CHRF()
+    bleu, chrf = _bleu(language, effective_order=True), CHRF()
     return [
         Example(
             source,

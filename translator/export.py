@@ -24,8 +24,9 @@ import numpy as np
 import tensorflow as tf
 
 from translator import graph_placeholders, graph_text
-from translator.checkpoints import TOKENIZER_NAME, replacing, saved_versions
+from translator.checkpoints import TOKENIZER_NAME, saved_versions
 from translator.config import SearchConfig
+from translator.disk import replacing
 from translator.errors import UserError
 from translator.inference import Translator, search_translations
 from translator.startup import silent_stderr

@@ -6,6 +6,9 @@ from babel import Locale, UnknownLocaleError
 
 from translator.placeholders import NumberMarks
 
+# Burmese, Dzongkha, Japanese, Khmer, Lao, Thai, Tibetan; ISO 639-1 and -3.
+_WITHOUT_SPACES = frozenset("my mya dz dzo ja jpn km khm lo lao th tha bo bod".split())
+
 
 def language_name(code: str) -> str:
     """Returns a language's English name, or the code where it is not a known one.
@@ -22,6 +25,22 @@ def is_right_to_left(code: str) -> bool:
     """Returns whether a language is written from right to left."""
     locale = _locale(code)
     return bool(locale) and locale.text_direction == "rtl"
+
+
+def bleu_tokenizer(code: str) -> str:
+    """Returns the tokenizer of sacreBLEU that fits a language.
+
+    Its usual one cuts at spaces: of a language without any, it takes a sentence for a
+    word, and BLEU is 0 as long as none is right as a whole.
+
+    Example:
+        >>> bleu_tokenizer("es"), bleu_tokenizer("zh-TW"), bleu_tokenizer("ja")
+        ('13a', 'zh', 'char')
+    """
+    language = code.replace("_", "-").split("-")[0].lower()
+    if language in ("zh", "zho", "cmn", "yue"):
+        return "zh"  # characters of Chinese, and words of what is between them
+    return "char" if language in _WITHOUT_SPACES else "13a"
 
 
 @cache

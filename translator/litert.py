@@ -21,7 +21,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from translator.checkpoints import TOKENIZER_NAME, new_folder
+from translator.checkpoints import TOKENIZER_NAME
+from translator.disk import new_folder
 from translator.inference import Translator
 from translator.layers.attention import AttentionMemory
 from translator.model import Seq2Seq

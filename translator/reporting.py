@@ -12,7 +12,8 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from translator.checkpoints import CURVES_NAME, replacing
+from translator.checkpoints import CURVES_NAME
+from translator.disk import replacing
 from translator.plotting import curves_figure, save_figure
 
 logger = logging.getLogger(__name__)

@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -22,6 +23,7 @@ from translator.augmentation import (
 )
 from translator.config import SearchConfig
 from translator.corpus.pairs import Pair
+from translator.languages import bleu_tokenizer
 from translator.text import WORD
 
 ROBUSTNESS_NAME = "robustness.json"
@@ -243,11 +245,14 @@ def measure_robustness(
     """
     pairs = list(map(Pair, sources, references))
     clean = _translate(translator, sources, search)
+    language = getattr(translator, "target_language", "")
+    metric = BLEU(tokenize=bleu_tokenizer(language), force=True)
     rows = []
     for name, (alter, compared) in _ALTERATIONS.items():
         texts = list(alter(pairs, random.Random(seed)))
         hypotheses = _translate(translator, [text.source for text in texts], search)
-        rows.append(_score(name, texts, hypotheses, pairs, clean, compared))
+        bleu = partial(_bleu, metric, compared)
+        rows.append(_score(name, texts, hypotheses, pairs, clean, bleu))
     return rows
 
 
@@ -255,7 +260,7 @@ def _translate(translator, sources, search) -> list[str]:
     return [found.text for found in translator.translate(sources, search)]
 
 
-def _score(name, texts, hypotheses, pairs, clean, compared) -> AlterationScores:
+def _score(name, texts, hypotheses, pairs, clean, bleu) -> AlterationScores:
     if not texts:
         return AlterationScores(name, 0)
     if not texts[0].places:
@@ -271,17 +276,17 @@ def _score(name, texts, hypotheses, pairs, clean, compared) -> AlterationScores:
     return AlterationScores(
         name,
         len(texts),
-        clean=_bleu(clean_hypotheses, clean_references, compared),
-        altered=_bleu(hypotheses, [text.reference for text in texts], compared),
+        clean=bleu(clean_hypotheses, clean_references),
+        altered=bleu(hypotheses, [text.reference for text in texts]),
         intact=_percentage(is_kept) if is_kept else None,
     )
 
 
-def _bleu(hypotheses, references, compared) -> float:
+def _bleu(metric: BLEU, compared, hypotheses, references) -> float:
     hypotheses, references = (
         [compared(text) for text in texts] for texts in (hypotheses, references)
     )
-    return BLEU(force=True).corpus_score(hypotheses, [references]).score
+    return metric.corpus_score(hypotheses, [references]).score
 
 
 def _percentage(flags: list[bool]) -> float:

@@ -17,6 +17,7 @@ from typing import Self
 import numpy as np
 import sentencepiece
 
+from translator.disk import replacing
 from translator.errors import UserError
 from translator.placeholders import NUMBERS, PLACEHOLDERS, THINGS
 from translator.text import normalize_text
@@ -167,13 +168,9 @@ class Tokenizer:
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
 
-    @classmethod
-    def from_bytes(cls, model: bytes) -> Self:
-        """The inverse of `model_bytes`."""
-        return cls(model)
-
     def save(self, path: Path | str) -> None:
-        Path(path).write_bytes(self.model_bytes)
+        with replacing(Path(path)) as temporary:
+            temporary.write_bytes(self.model_bytes)
 
     def encode(self, text: str) -> list[int]:
         """Returns the ids of the text's best segmentation, with EOS, without BOS."""
@@ -295,7 +292,7 @@ def token_labels(tokens: Sequence[str]) -> list[str]:
         >>> token_labels(["▁trans", "lator", ".", "</s>"])
         ['trans', '-lator', '.', '(end)']
     """
-    previous = ["", *tokens[:-1]]
+    previous = ["", *tokens][: len(tokens)]
     return [
         _token_label(token, continues_word=before[-1:].isalnum())
         for before, token in zip(previous, tokens, strict=True)

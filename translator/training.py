@@ -8,7 +8,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import pairwise
@@ -53,6 +53,7 @@ from translator.config import (
 from translator.corpus import Pair, PreparedCorpus, prepare_corpus
 from translator.errors import UserError
 from translator.inference import Translator
+from translator.languages import bleu_tokenizer
 from translator.losses import LossSum, masked_cross_entropy
 from translator.model import Seq2Seq, build_model
 from translator.placeholders import PLACEHOLDERS, find_translated_names
@@ -75,8 +76,9 @@ DATA_NAME = "data"
 _RECORD_INTERVAL = 20
 # Steps between two calls of `release_memory`, each of a tenth of a second.
 _RELEASE_INTERVAL = 100
-# Steps between two updates of the moving average. Every update reads and writes all
-# weights; one in eight with the decay to the eighth power is the same average.
+# Steps between two updates of the moving average; a validation brings it up to date.
+# Every update reads and writes all weights; one in eight with the decay to the eighth
+# power is the same average.
 _AVERAGING_INTERVAL = 8
 _NUM_SAMPLES = 3
 # Target tokens in a part of a batch: fewer make the matrix products slow.
@@ -96,6 +98,7 @@ class Progress:
         lowest_loss: Lowest development loss, in nats a target token, or None.
         num_stale: Validations since one of the two last improved.
         validated: Step of the last validation.
+        averaged: Step of the last update of the averages.
         loss_total: Loss summed since the last record, in nats.
         num_tokens: Target tokens since then.
         seconds: Time of those steps.
@@ -111,6 +114,7 @@ class Progress:
     lowest_loss: float | None = None
     num_stale: int = 0
     validated: int = 0
+    averaged: int = 0
     loss_total: float = 0.0
     num_tokens: float = 0.0
     seconds: float = 0.0
@@ -222,13 +226,17 @@ class TrainStep:
         gradients = tape.gradient(total, variables)
         return loss, [tf.convert_to_tensor(gradient) for gradient in gradients]
 
-    def update_averages(self, step: int) -> None:
-        """Moves the averages towards the weights, after every few steps.
+    def update_averages(self, step: int, num_steps: int) -> None:
+        """Moves the averages towards the weights.
 
         The decay grows with the step, so that the first weights are soon forgotten.
+
+        Args:
+            step: Updates of the weights so far.
+            num_steps: Of them since the last update of the averages.
         """
         decay = min(self.config.averaging, (1 + step) / (10 + step))
-        self._update_averages(np.float32(decay**_AVERAGING_INTERVAL))
+        self._update_averages(np.float32(decay**num_steps))
 
     @tf.function(
         input_signature=[tf.TensorSpec([])], jit_compile=False, autograph=False
@@ -367,10 +375,11 @@ class Validator:
         )
         hypotheses = [t.hypotheses[0].text for t in translations]
         references = [[pair.target for pair in self.pairs]]
+        bleu = BLEU(tokenize=bleu_tokenizer(self.translator.target_language))
         return {
             "loss": self._mean_loss(self._batches),
             "training_loss": self._mean_loss(self._training_batches),
-            "bleu": BLEU().corpus_score(hypotheses, references).score,
+            "bleu": bleu.corpus_score(hypotheses, references).score,
             "chrf": CHRF().corpus_score(hypotheses, references).score,
             "samples": [
                 {"source": pair.source, "reference": pair.target, "hypothesis": text}
@@ -478,7 +487,8 @@ class Trainer:
     def restore(self) -> None:
         """Goes on from the run folder's last checkpoint."""
         saved = load_state(self.run_dir / LAST_NAME, self.train_step.variables)
-        self.progress = Progress(**saved)
+        # Older runs do not tell when they averaged.
+        self.progress = Progress(**{"averaged": saved["step"]} | saved)
 
     def run(self) -> None:
         """Trains until the epochs, the time or the patience are over, or a signal."""
@@ -489,6 +499,7 @@ class Trainer:
             with self.stop.listening(), ProgressBar(self.console) as self.bar:
                 while not self._is_over():
                     self._run_epoch(self.progress.epoch)
+            self._read_losses()
             self._save_last()
             self.log.draw()
         finally:
@@ -567,12 +578,20 @@ class Trainer:
         # As an array: TensorFlow keeps a tensor for each float that it has ever seen.
         self.train_step.optimizer.learning_rate.assign(np.float32(rate))
         self._pending.append(self._step_function(batch))
-        if self.config.averaging and progress.step % _AVERAGING_INTERVAL == 0:
-            self.train_step.update_averages(progress.step)
+        if progress.step % _AVERAGING_INTERVAL == 0:
+            self._update_averages()
         if progress.step % _RELEASE_INTERVAL == 0:
             release_memory()
         if progress.step % _RECORD_INTERVAL == 0 or progress.step == 1:
             self._record(epochs_done, rate, done)
+
+    def _update_averages(self) -> None:
+        """Brings the averages up to date."""
+        progress = self.progress
+        num_steps = progress.step - progress.averaged
+        if self.config.averaging and num_steps:
+            self.train_step.update_averages(progress.step, num_steps)
+            progress.averaged = progress.step
 
     def _done(self, epochs_done: float) -> float:
         """Fraction of the run that is over: by epochs, or by time if that is more."""
@@ -628,18 +647,19 @@ class Trainer:
         """Scores the averaged weights, keeps them if they are the best so far."""
         progress = self.progress
         self._read_losses()
+        self._update_averages()
         with self.train_step.averaged():
             scores = self.validator.scores()
             self._check_finite(scores["loss"])
             score = scores[self.config.select_by]
             score = -score if self.config.select_by == "loss" else score
-            is_best = progress.best is None or score > progress.best
+            # At first the loss alone tells that the network learns: BLEU stays at 0.
+            lowest, best = progress.lowest_loss, progress.best
+            is_lowest = lowest is None or scores["loss"] < lowest
+            is_best = best is None or (score, is_lowest) > (best, False)
             if is_best:
                 progress.best = score
                 save_weights(self.model, self.run_dir / BEST_NAME)
-        # At first the loss alone tells that the network learns: BLEU stays near 0.
-        lowest = progress.lowest_loss
-        is_lowest = lowest is None or scores["loss"] < lowest
         if is_lowest:
             progress.lowest_loss = scores["loss"]
         progress.num_stale = 0 if is_best or is_lowest else progress.num_stale + 1
@@ -674,7 +694,6 @@ class Trainer:
             )
 
     def _save_last(self) -> None:
-        self._read_losses()
         save_state(
             self.run_dir / LAST_NAME, self.train_step.variables, asdict(self.progress)
         )
@@ -705,7 +724,7 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
         trainer.run()
     write_card(run_dir)
     if not trainer.stop.signal:
-        console.print(f"Done: {run_dir}", highlight=False)
+        console.print(f"Done: {run_dir}", markup=False, highlight=False)
 
 
 def _prepare_trainer(
@@ -729,7 +748,8 @@ def _prepare_trainer(
         tokenizer = Tokenizer.load(known / TOKENIZER_NAME)
     else:
         tokenizer = _train_tokenizer(config, corpus, console)
-    tokenizer.save(run_dir / TOKENIZER_NAME)
+    if not resume:
+        tokenizer.save(run_dir / TOKENIZER_NAME)
     with strategy.scope():
         model = build_model(config.model, tokenizer.vocabulary_size)
     origins = facts.get("origins", [])
@@ -770,7 +790,8 @@ def find_strategy(
     """
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
+        with suppress(RuntimeError):  # it was used before, and is as it was set up then
+            tf.config.experimental.set_memory_growth(gpu, True)
     if not gpus:
         num_cores = count_cores()
         num_parts = max(1, min(num_cores, batch_tokens // _PART_TOKENS))
@@ -796,6 +817,7 @@ def _prepare(config: Config, run_dir: Path, console: Console) -> PreparedCorpus:
     console.print(
         f"{corpus.info['name']}: {len(corpus.train):,} training pairs, "
         f"{len(corpus.dev):,} development pairs",
+        markup=False,
         highlight=False,
     )
     return corpus

@@ -597,11 +597,12 @@ class SubwordTranslator(TextTranslator):
             score=float(found.scores[row, rank]),
             log_prob=float(found.log_probs[row, rank]),
             tokens=self.tokenizer.tokens(ids),
+            # Copies, as a view would keep the arrays of the whole batch.
             attention_weights=found.attention_weights[
                 row, rank, :length, :source_length
-            ],
+            ].copy(),
             is_finished=bool(found.is_finished[row, rank]),
-            token_log_probs=found.token_log_probs[row, rank, :length],
+            token_log_probs=found.token_log_probs[row, rank, :length].copy(),
         )
 
 

@@ -1,4 +1,6 @@
+import errno
 import logging
+import os
 import subprocess
 import sys
 
@@ -97,6 +99,29 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     with pytest.raises(RuntimeError, match="a bug"):
         run()
     assert not issubclass(RuntimeError, UserError)
+
+
+def test_a_full_disk_is_one_line(monkeypatch, capsys):
+    """Catches: a traceback for what is no bug; other errors of the system hidden."""
+
+    def fail(*_):
+        raise OSError(number, os.strerror(number), "runs/a/checkpoints/last.npz")
+
+    monkeypatch.setattr(sys, "argv", ["translator", "data", "fetch", "x"])
+    monkeypatch.setattr("translator.corpus.registry.find_corpus", fail)
+    from translator.cli.main import run
+
+    number = errno.ENOSPC
+    with pytest.raises(SystemExit) as caught:
+        run()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: cannot write runs/a/checkpoints/last.npz: No space left on device. "
+        "Make room; `translator train --resume` goes on.\n"
+    )
+    number = errno.EIO
+    with pytest.raises(OSError, match="Input/output"):
+        run()
 
 
 @pytest.mark.parametrize(

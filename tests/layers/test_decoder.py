@@ -209,6 +209,30 @@ def test_dropout_is_for_training(wiring, option):
     assert not np.allclose(*moving)
 
 
+def test_the_classic_decoder_drops_between_its_layers():
+    """Catches: upper layers that see all of the lower one; a mask that changes within a
+    sequence; the token dropped twice."""
+    rng = np.random.default_rng(8)
+    still = random_decoder("classic", "dot", rng, num_layers=3)
+    assert still._masks(still.cells[1], tf.zeros([2, U])) == (None, None)
+    decoder = random_decoder("classic", "dot", rng, num_layers=3, dropout=0.5)
+    assert decoder._masks(decoder.cells[0], tf.zeros([2, U])) == (None, None)
+    mask, _ = decoder._masks(decoder.cells[2], tf.zeros([200, U]))
+    assert {*mask.numpy().ravel()} == {0.0, 2.0}
+    inputs, state, memory = random_call(decoder, rng)
+    seen = []
+
+    def keep(cell, inputs, state, mask=None):
+        seen.append(inputs)
+        return state
+
+    masks = [decoder._masks(*pair) for pair in zip(decoder.cells, state, strict=False)]
+    for _ in range(2):
+        decoder._advance(inputs[:, 0], state, memory, masks, keep)
+    assert np.any(seen[1] == 0) and np.any(seen[1] != 0)
+    np.testing.assert_array_equal(seen[1], seen[4])
+
+
 @both_wirings
 def test_config_round_trip(wiring):
     """Catches: an argument that `get_config` leaves out."""

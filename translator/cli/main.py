@@ -1,5 +1,6 @@
 """The `translator` command."""
 
+import errno
 import logging
 import os
 import sys
@@ -26,6 +27,16 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 for command in (train, translate, evaluate, export, pack):
     app.command()(command)
+
+# What to do where the machine refuses, at whatever place of the program.
+_ADVICE = {
+    errno.ENOSPC: "Make room; `translator train --resume` goes on.",
+    errno.EDQUOT: "Make room; `translator train --resume` goes on.",
+    errno.EFBIG: "Make room; `translator train --resume` goes on.",
+    errno.EACCES: "Choose a place that you may write to.",
+    errno.EPERM: "Choose a place that you may write to.",
+    errno.EROFS: "Choose a place that you may write to.",
+}
 
 
 def _show_version(is_asked: bool) -> None:
@@ -62,8 +73,8 @@ def main(
 def run() -> None:
     """Runs the command line: the entry point of the package.
 
-    A user's mistake is one line on standard error and exit status 2; a bug keeps its
-    traceback.
+    A user's mistake is one line on standard error and exit status 2, and so is a full
+    disk; a bug keeps its traceback.
     """
     try:
         app()
@@ -75,3 +86,10 @@ def run() -> None:
         # once more when it flushes standard output at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in _ADVICE:
+            raise
+        place = f"cannot write {error.filename}: " if error.filename else ""
+        advice = _ADVICE[error.errno]
+        typer.echo(f"error: {place}{error.strerror}. {advice}", err=True)
+        sys.exit(2)

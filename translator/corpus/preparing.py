@@ -25,6 +25,7 @@ from translator.corpus.splitting import (
     hold_out,
     separate_dev,
 )
+from translator.disk import make_folder
 from translator.errors import UserError
 from translator.text import normalize_text
 
@@ -104,7 +105,7 @@ def _prepare(
         _clean_and_split(origin, config, held_out, report, progress),
         _clean(origin.extra, config, report, progress if config.extra_corpus else None),
     )
-    directory.mkdir(parents=True, exist_ok=True)
+    make_folder(directory)
     with tempfile.TemporaryDirectory(dir=directory) as temporary:
         # Which training pairs share a sentence with dev or test is known at the end.
         candidates = Path(temporary) / "candidates.tsv"

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from translator.checkpoints import replacing
+from translator.disk import replacing
 from translator.errors import UserError
 from translator.files.lines import Part, read_text
 from translator.files.subtitles import read_subtitles

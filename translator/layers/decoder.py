@@ -308,9 +308,11 @@ class ClassicDecoder(_Decoder):
         target_length = tf.shape(steps)[0]
         hidden_steps = tf.TensorArray(inputs.dtype, target_length)
         weight_steps = tf.TensorArray(inputs.dtype, target_length)
-        masks = [None] * len(self.cells)
-        if training:  # one mask a sequence
-            masks = [cell.recurrent_mask(state[0]) for cell in self.cells]
+        masks = [(None, None)] * len(self.cells)
+        if training:
+            masks = [
+                self._masks(*pair) for pair in zip(self.cells, state, strict=False)
+            ]
 
         def advance(position, state, hidden_steps, weight_steps):
             hidden, state, weights = self._advance(
@@ -336,17 +338,30 @@ class ClassicDecoder(_Decoder):
 
     def step(self, inputs, state, memory, run_cell=run_cell):
         """Advances by one token: as `ParallelDecoder.step`."""
-        masks = [None] * len(self.cells)
+        masks = [(None, None)] * len(self.cells)
         hidden, state, weights = self._advance(inputs, state, memory, masks, run_cell)
         return DecoderStep(self.readout(hidden), state, weights)
+
+    def _masks(self, cell, state):
+        """Dropout of a cell's input, if that is another's output, and of its state: for
+        each row one mask a sequence."""
+        is_upper = cell is not self.cells[0]  # the token is dropped before all steps
+        input_mask = None
+        if is_upper and self.dropout.rate:
+            input_mask = self.dropout(tf.ones_like(state), training=True)
+        return input_mask, cell.recurrent_mask(state)
 
     def _advance(self, inputs, state, memory, masks, run_cell=run_cell):
         """One step up to the readout: `(N, U + D)`, the state, the weights."""
         *states, context_vector = state
         outputs = ops.concatenate([inputs, context_vector], axis=-1)
         new_states = []
-        for cell, state, mask in zip(self.cells, states, masks, strict=True):
-            outputs = run_cell(cell, outputs, state, mask)
+        for cell, state, (input_mask, recurrent_mask) in zip(
+            self.cells, states, masks, strict=True
+        ):
+            if input_mask is not None:
+                outputs *= input_mask
+            outputs = run_cell(cell, outputs, state, recurrent_mask)
             new_states.append(outputs)
         context_vector, weights = self._attend(outputs, memory)
         hidden = ops.concatenate([outputs, context_vector], axis=-1)

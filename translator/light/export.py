@@ -18,9 +18,9 @@ from translator.checkpoints import (
     TOKENIZER_NAME,
     load_arrays,
     load_run_config,
-    new_folder,
 )
 from translator.config import save_config
+from translator.disk import new_folder
 from translator.light.decoder import write_step
 from translator.light.encoder import write_encoder
 from translator.light.graph import Graph, Int8Graph, Int8TableGraph
