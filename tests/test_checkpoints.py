@@ -231,7 +231,7 @@ def test_a_folder_that_cannot_be_made(tmp_path, monkeypatch):
     """Catches: a traceback; a folder left half."""
     (tmp_path / "file").touch()
     with (
-        pytest.raises(UserError, match=r"cannot make the folder .*Not a directory\."),
+        pytest.raises(UserError, match="cannot make the folder .*file: File exists"),
         new_folder(tmp_path / "file" / "export"),
     ):
         pass

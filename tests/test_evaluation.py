@@ -449,7 +449,7 @@ def test_test_stands_for_the_first_test_set(monkeypatch):
         info={"name": "toy", "languages": ["en", "de"]},
         report=CleaningReport(),
     )
-    monkeypatch.setattr(evaluation, "load_sets", lambda config: corpus)
+    monkeypatch.setattr(evaluation, "load_sets", lambda config, directory: corpus)
     monkeypatch.setattr(
         evaluation, "load_tokenized_references", lambda config: {"test_a": ["eins !"]}
     )

@@ -953,6 +953,35 @@ def test_a_run_starts_from_another(finished, tmp_path):
     assert "Before, on `numbers-en-es`." in (run_dir / CARD_NAME).read_text("utf-8")
 
 
+def test_a_finished_run_says_so(finished, tmp_path, capsys):
+    """Catches: "Done" after nothing, and no word on how to go on."""
+    shutil.copytree(finished, tmp_path / "run")
+    config, _ = load_run_config(finished)
+    train(config, tmp_path / "run", resume=True)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "was finished before: " in told and "give more --epochs" in told
+
+
+def test_what_a_run_says_of_its_corpus(tmp_path):
+    """Catches: two thirds of the pairs dropped in silence; scores of a few pairs taken
+    for certain; a corpus that changed while the run was stopped."""
+    path = tmp_path / "[b]pairs.en-es.tsv"
+    lines = [f"my word {n // 2}\tmi palabra {n // 2}\n" for n in range(400)]
+    path.write_text("".join(lines), "utf-8")
+    console = Console(file=io.StringIO(), width=200)
+    options = {"corpus": (str(path),)}
+    config = make_config("tiny", options=options)
+    corpus = training._prepare(config, tmp_path / "run", console)
+    first, dropped, uncertain = console.file.getvalue().splitlines()
+    assert first.startswith("[b]pairs.en-es.tsv: ")
+    assert dropped.startswith("Of 400 pairs 200 were dropped: 200 duplicate")
+    assert f"Scores on {len(corpus.dev)} development pairs are uncertain" in uncertain
+    training._check_unchanged(config, corpus.info)
+    path.write_text("".join(lines[:-1]), "utf-8")
+    with pytest.raises(UserError, match="has changed since the training began"):
+        training._check_unchanged(config, corpus.info)
+
+
 def test_nothing_to_resume(tmp_path):
     with pytest.raises(UserError) as caught:
         train(number_options(), tmp_path / "numbers", resume=True)

@@ -26,6 +26,7 @@ _HOMES = {
     "Translation": "translator.translations",
     "Translator": "translator.inference",
     "UserError": "translator.errors",
+    "alternatives": "translator.inspection",
     "beam_search": "translator.search",
     "build_model": "translator.model",
     "export_onnx": "translator.light.export",
@@ -33,6 +34,8 @@ _HOMES = {
     "load_translator": "translator.loading",
     "make_config": "translator.config",
     "prepare_corpus": "translator.corpus",
+    "read_gates": "translator.inspection",
+    "search_tree": "translator.inspection",
     "train": "translator.training",
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,10 @@ def write_card(run_dir: Path) -> None:
         _scores(run_dir),
         _robustness(run_dir),
         _training(run_dir, config, facts),
-        _corpora([facts["corpus_info"], *facts.get("origins", [])]),
-        _use(run_dir.resolve().name),
+        _corpora(
+            [facts["corpus_info"], *facts.get("origins", [])], config.data.extra_corpus
+        ),
+        _use(run_dir.resolve().name, config.data.source_language),
     )
     with replacing(run_dir / CARD_NAME) as temporary:
         temporary.write_text("\n\n".join(filter(None, sections)) + "\n", "utf-8")
@@ -108,11 +111,12 @@ def _summary(config: Config, facts: dict[str, Any]) -> str:
     source = language_name(config.data.source_language)
     target = language_name(config.data.target_language)
     model = config.model
+    encoder = _count(model.num_encoder_layers, "bidirectional GRU encoder layer")
+    decoder = _count(model.num_decoder_layers, "GRU decoder layer")
     return (
         f"# {source} to {target}\n\n"
-        f"A recurrent translation network: {model.num_encoder_layers} bidirectional "
-        f"GRU encoder layers of {model.encoder_units} units a side, "
-        f"{model.num_decoder_layers} GRU decoder layers of {model.decoder_units} "
+        f"A recurrent translation network: {encoder} of {model.encoder_units} units a "
+        f"side, {decoder} of {model.decoder_units} "
         f"({model.wiring} wiring, {model.attention} attention), "
         f"{facts['vocabulary_size']:,} subwords."
     )
@@ -158,10 +162,11 @@ def _training(run_dir: Path, config: Config, facts: dict[str, Any]) -> str:
     if validations:
         last = validations[-1]
         best = max(validations, key=lambda record: record["bleu"])
+        minutes = max(1, round(last["minutes"]))
         lines += [
-            f"{last['step']:,} steps in {last['minutes']:.0f} minutes, validations "
-            f"included. Best development BLEU (greedy): {best['bleu']:.1f}, chrF "
-            f"{best['chrf']:.1f}, at step {best['step']:,}.",
+            f"{_count(last['step'], 'step')} in {_count(minutes, 'minute')}, "
+            "validations included. Best development BLEU (greedy): "
+            f"{best['bleu']:.1f}, chrF {best['chrf']:.1f}, at step {best['step']:,}.",
             "",
         ]
     lines += ["```sh", train_command(config), "```", ""]
@@ -171,8 +176,13 @@ def _training(run_dir: Path, config: Config, facts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _corpora(corpora: list[dict[str, Any]]) -> str:
-    """The corpora of the training, and of those that it started from."""
+def _corpora(corpora: list[dict[str, Any]], extra: Sequence[str]) -> str:
+    """The corpora of the training, and of those that it started from.
+
+    Args:
+        corpora: What each was, the newest first.
+        extra: Files of further pairs, beside the newest.
+    """
     paragraphs = ["## Data"]
     for corpus, verb in zip_longest(corpora, ["Trained on"], fillvalue="Before, on"):
         lines = [f"{verb} `{corpus['name']}`."]
@@ -182,14 +192,21 @@ def _corpora(corpora: list[dict[str, Any]]) -> str:
             lines.append(f"Attribution: {corpus['attribution']}.")
         if corpus.get("licence"):
             lines.append(f"Licence of the data: {corpus['licence']}.")
+        if corpus is corpora[0]:
+            lines += [f"Further pairs, all for training: `{name}`." for name in extra]
         paragraphs.append("\n".join(lines))
     return "\n\n".join(paragraphs)
 
 
-def _use(name: str) -> str:
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _use(name: str, source_language: str) -> str:
+    sentence = "Where is the station?" if source_language == "en" else "..."
     return (
         "## Use\n\n```sh\n"
-        f'echo "Where is the station?" | translator translate {name}\n```\n\n'
+        f'echo "{sentence}" | translator translate {name}\n```\n\n'
         "It translates sentences like those it was trained on; outside of them, and on "
         "names and rare words, expect errors. Do not use it where an error does harm."
     )

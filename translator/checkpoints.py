@@ -19,6 +19,7 @@ CONFIG_NAME = "config.json"
 TOKENIZER_NAME = "tokenizer.model"
 CARD_NAME = "README.md"
 CURVES_NAME = "curves.png"
+DATA_NAME = "data"
 BEST_NAME = "checkpoints/best.npz"
 LAST_NAME = "checkpoints/last.npz"
 # Entry of `last.npz` that holds the progress as JSON; a variable cannot be called so.
@@ -157,9 +158,11 @@ def load_run_config(run_dir: Path) -> tuple[Config, dict[str, Any]]:
     try:
         content = json.loads(path.read_text("utf-8"))
     except OSError:
+        if not run_dir.exists():
+            raise UserError(f"there is no folder {run_dir}.") from None
         raise UserError(
             f"{run_dir} is not a run folder: it has no {CONFIG_NAME}. Give the folder "
-            "that `translator train` wrote."
+            "that `translator train` or `translator export` wrote."
         ) from None
     except ValueError as error:
         raise UserError(f"{path} is not JSON: {error}.") from None

@@ -22,11 +22,13 @@ from sacrebleu.metrics.base import Metric
 from translator.config import DataConfig, SearchConfig
 from translator.corpus import (
     Pair,
+    PairFile,
     load_sets,
     load_tokenized_references,
     prepare_corpus,
     read_corpus,
 )
+from translator.corpus.keeping import TRAIN_NAME
 from translator.corpus.readers import read_lines
 from translator.errors import UserError
 from translator.languages import bleu_tokenizer
@@ -334,7 +336,9 @@ def tokenize_moses(texts: Sequence[str], language: str) -> list[str]:
     ]
 
 
-def read_corpus_set(config: DataConfig, name: str = "test") -> EvaluationSet:
+def read_corpus_set(
+    config: DataConfig, name: str = "test", directory: Path | None = None
+) -> EvaluationSet:
     """Reads the development set of a corpus, or one of its test sets.
 
     Args:
@@ -343,6 +347,8 @@ def read_corpus_set(config: DataConfig, name: str = "test") -> EvaluationSet:
             than `USUAL_LENGTH` words or with one that training has less than
             `USUAL_COUNT` times; or a test set. `test` stands for the first of them if
             none is called so. `all` is all pairs, as they are.
+        directory: Where the corpus was prepared for training, if it is known: the sets
+            are those that training did not see, though the files may have changed.
 
     Raises:
         UserError: The corpus cannot be read, or has no such set.
@@ -351,12 +357,12 @@ def read_corpus_set(config: DataConfig, name: str = "test") -> EvaluationSet:
         pairs = list(read_corpus(config))
         sources, targets = ([pair[side] for pair in pairs] for side in (0, 1))
         return EvaluationSet(name, sources, targets)
-    corpus = load_sets(config)
+    corpus = load_sets(config, directory=directory)
     sets = {**corpus.tests, "dev": corpus.dev}
     if name == "test" and name not in sets:
         name = next(iter(sets))
     if name == "unusual":
-        sets[name] = _unusual(corpus.dev, config)
+        sets[name] = _unusual(corpus.dev, config, directory)
     if not sets.get(name):
         known = ", ".join(key for key, pairs in sets.items() if pairs)
         raise UserError(
@@ -373,10 +379,16 @@ def read_corpus_set(config: DataConfig, name: str = "test") -> EvaluationSet:
     )
 
 
-def _unusual(pairs: Sequence[Pair], config: DataConfig) -> list[Pair]:
+def _unusual(
+    pairs: Sequence[Pair], config: DataConfig, directory: Path | None
+) -> list[Pair]:
     words = [WORD.findall(pair.source.casefold()) for pair in pairs]
     counts = Counter(dict.fromkeys(chain(*words), 0))
-    for pair in prepare_corpus(config, allow_empty=True).train:
+    if directory and (directory / TRAIN_NAME).exists():
+        train = PairFile(directory / TRAIN_NAME)
+    else:
+        train = prepare_corpus(config, allow_empty=True).train
+    for pair in train:
         for word in WORD.findall(pair.source.casefold()):
             if word in counts:
                 counts[word] += 1

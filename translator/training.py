@@ -35,6 +35,7 @@ from translator.cards import write_card
 from translator.checkpoints import (
     BEST_NAME,
     CONFIG_NAME,
+    DATA_NAME,
     LAST_NAME,
     TOKENIZER_NAME,
     load_run_config,
@@ -50,7 +51,8 @@ from translator.config import (
     save_config,
     with_options,
 )
-from translator.corpus import Pair, PreparedCorpus, prepare_corpus
+from translator.corpus import CorpusInfo, Pair, PreparedCorpus, prepare_corpus
+from translator.corpus.origins import find_origin
 from translator.errors import UserError
 from translator.inference import Translator
 from translator.languages import bleu_tokenizer
@@ -71,7 +73,6 @@ from translator.tokenizer import PAD_ID, Tokenizer
 
 logger = logging.getLogger(__name__)
 
-DATA_NAME = "data"
 # Steps between two records of the loss: reading it back waits for the device.
 _RECORD_INTERVAL = 20
 # Steps between two calls of `release_memory`, each of a tenth of a second.
@@ -81,6 +82,8 @@ _RELEASE_INTERVAL = 100
 # power is the same average.
 _AVERAGING_INTERVAL = 8
 _NUM_SAMPLES = 3
+# Development pairs: of fewer, BLEU has an interval of some ten points.
+_FEWEST_DEV = 100
 # Target tokens in a part of a batch: fewer make the matrix products slow.
 _PART_TOKENS = 1_000
 
@@ -721,10 +724,19 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
         trainer = _prepare_trainer(
             config, run_dir, resume, strategy, num_parts, console
         )
+        num_steps = trainer.progress.step
         trainer.run()
     write_card(run_dir)
+    progress = trainer.progress
     if not trainer.stop.signal:
-        console.print(f"Done: {run_dir}", markup=False, highlight=False)
+        line = f"Done: {run_dir}"
+        if progress.step == num_steps:
+            line = (
+                f"{run_dir} was finished before: {progress.step:,} steps in "
+                f"{progress.minutes:.0f} minutes. To train on, give more --epochs or "
+                "--max-minutes, or --patience 0."
+            )
+        console.print(line, markup=False, highlight=False)
 
 
 def _prepare_trainer(
@@ -742,6 +754,8 @@ def _prepare_trainer(
     elif resume:
         known = run_dir
     facts = load_run_config(known)[1] if known else {}
+    if resume:
+        _check_unchanged(config, facts["corpus_info"])
     corpus = _prepare(config, run_dir, console)
     config = _resolve(config, corpus)
     if known:
@@ -778,6 +792,18 @@ def _prepare_trainer(
         translated_names=" ".join(names),
     )
     return trainer
+
+
+def _check_unchanged(config: Config, info: CorpusInfo) -> None:
+    """Raises a UserError if a file of the corpus is not as it was: its development set
+    would be another, and may have been trained on."""
+    files = find_origin(config.data).info["files"]
+    for name, known in info["files"].items():
+        if files.get(name) != known:
+            raise UserError(
+                f"{name} has changed since the training began. Put the old file back, "
+                "or start a new run."
+            )
 
 
 def find_strategy(
@@ -820,6 +846,18 @@ def _prepare(config: Config, run_dir: Path, console: Console) -> PreparedCorpus:
         markup=False,
         highlight=False,
     )
+    if corpus.report.dropped:
+        console.print(
+            f"Of {corpus.report.read:,} pairs {corpus.report.summary} (`translator "
+            "data check` shows some)",
+            highlight=False,
+        )
+    if len(corpus.dev) < _FEWEST_DEV:
+        console.print(
+            f"Scores on {len(corpus.dev)} development pairs are uncertain by several "
+            "points. Give more with --dev-corpus.",
+            highlight=False,
+        )
     return corpus
 
 

@@ -109,5 +109,5 @@ def test_nothing_is_overwritten(command, run_dir, tmp_path, name, place):
 def test_a_missing_run(command, tmp_path, name):
     status, _, errors = command(name, tmp_path / "none", tmp_path / "out")
     assert status == 2
-    assert "is not a run folder" in errors
+    assert errors == f"error: there is no folder {tmp_path / 'none'}.\n"
     assert not (tmp_path / "out").exists()

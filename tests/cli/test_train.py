@@ -138,8 +138,13 @@ def _with_languages(config):
         ((*CORPUS, "--dropout", "1"), "dropout: "),
         ((*CORPUS, "--num-heads", "7"), "num_heads must divide"),
         ((*CORPUS, "--config", "none.toml"), "none.toml"),
+        (("--corpus", __file__), "the languages of test_train.py are not known"),
+        (
+            ("--corpus", __file__, "--source-language=en", "--target-language=en"),
+            "must be two languages. Received: 'en' for both.",
+        ),
     ],
-    ids=["no_corpus", "unknown_corpus", "bound", "sizes", "file"],
+    ids=["no_corpus", "unknown_corpus", "bound", "sizes", "file", "languages", "same"],
 )
 def test_mistakes_are_found_at_once(command, training, tmp_path, arguments, expected):
     """Catches: an error after TensorFlow is loaded and folders are made."""
@@ -239,4 +244,4 @@ def test_a_resumed_run_refuses_other_options(
 def test_resuming_nothing(command, training, tmp_path):
     status, _, errors = command("train", "--resume", "--output", tmp_path / "none")
     assert status == 2 and not training
-    assert "is not a run folder" in errors
+    assert errors == f"error: there is no folder {tmp_path / 'none'}.\n"

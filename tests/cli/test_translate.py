@@ -263,4 +263,4 @@ def test_scores_do_not_change_the_translation(command, run_dir):
 def test_a_missing_model(command, tmp_path):
     status, output, errors = command("translate", tmp_path / "none", stdin=b"ab\n")
     assert (status, output) == (2, "")
-    assert "is not a run folder" in errors
+    assert errors == f"error: there is no folder {tmp_path / 'none'}.\n"

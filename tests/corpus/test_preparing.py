@@ -43,7 +43,7 @@ def test_every_pair_is_accounted_for(toy):
     # What separate_dev dropped is in neither set, but counts as kept by cleaning.
     assert len(corpus.train) + held_out <= corpus.report.kept
     assert corpus.report.kept - len(corpus.train) - held_out < 10
-    assert len(corpus.train) > 0.9 * corpus.report.read
+    assert len(corpus.train) > 0.8 * corpus.report.read  # two sets of a twentieth
 
 
 def test_training_pairs_lie_in_the_folder_asked_for(toy, tmp_path):
@@ -263,6 +263,7 @@ def test_memory_hardly_grows_with_the_pairs(tmp_path, monkeypatch):
     """Catches: duplicates known by a set (some 80 bytes a pair), pairs collected in a
     list."""
     monkeypatch.setattr("translator.corpus.splitting.MAX_HELD_OUT", 20)
+    monkeypatch.setattr("translator.corpus.splitting.MIN_HELD_OUT", 0)
 
     def peak(count: int) -> int:
         pairs = [Pair(f"sentence {i}", f"frase {i}") for i in range(count)]

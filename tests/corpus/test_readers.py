@@ -58,6 +58,38 @@ def test_byte_order_mark_and_crlf_are_not_text(tmp_path):
     assert list(read_pairs([path])) == [Pair("One", "Uno"), Pair("Two", "Dos")]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("name", ["pairs.tsv", "pairs.tsv.gz"])
+def test_what_spreadsheets_call_unicode_text(tmp_path, encoding, name):
+    """Catches: a line cut where Unicode has another end of a line; half a character at
+    the edge of a block."""
+    pairs = [Pair(f"House {n} 😀 a\u2028b", f"Casa {n}") for n in range(3_000)]
+    text = "\ufeff" + "".join("\t".join(pair) + "\r\n" for pair in pairs)
+    path = write(tmp_path / name, text.encode(encoding))
+    assert list(read_pairs([path])) == pairs
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"1\tA red house.\tx\n22\tRain.\ty\n", "1, 22.*cut -f2,3"),
+        (b"1\tA house.\t7\tx\n22\tRain.\t8\ty\n", "cut -f2,4"),
+        (b"PK\x03\x04...", "is a spreadsheet or an archive"),
+        (b'"A house","Una casa"\n', "save the two columns as text with tabs"),
+    ],
+)
+def test_what_looks_like_pairs_and_is_none(tmp_path, content, message):
+    """Catches: numbers of lines taken for sentences, and trained on."""
+    path = write(tmp_path / "pairs.tsv", content)
+    with pytest.raises(UserError, match=message):
+        list(read_pairs([path]))
+
+
+def test_numbers_with_their_words_are_pairs(tmp_path):
+    path = write(tmp_path / "pairs.tsv", "1\tone\n2\ttwo\n")
+    assert list(read_pairs([path])) == [Pair("1", "one"), Pair("2", "two")]
+
+
 def test_the_only_text_of_an_archive(tmp_path):
     """Catches: reading _about.txt, or the resource forks that macOS adds."""
     path = write_zip(
@@ -181,7 +213,7 @@ def test_members_with_dangerous_names_write_nothing(tmp_path):
 
 def test_reading_is_lazy(tmp_path):
     """Catches: a reader that loads the whole file before its first pair."""
-    path = write(tmp_path / "pairs.tsv", b"a\tb\nbroken \xff\n")
+    path = write(tmp_path / "pairs.tsv", b"a\tb\n" * 90 + b"broken \xff\n")
     assert next(read_pairs([path])) == Pair("a", "b")
 
 

@@ -4,7 +4,7 @@ import pytest
 from toy_corpus import make_pairs
 
 from translator.corpus import Pair
-from translator.corpus.cleaning import HELD_OUT, CleaningReport
+from translator.corpus.cleaning import HELD_OUT, CleaningReport, hash_text
 from translator.corpus.splitting import (
     HeldOut,
     Shares,
@@ -107,6 +107,33 @@ def test_adding_data_moves_no_sentence():
     assert not keys(more_train, 0) & keys(held_out.tests["test"], 0)
     assert not keys(more_train, 0) & keys(held_out.dev, 0)
     assert len(more_train) > len(train)
+
+
+@pytest.mark.parametrize(
+    ("num_pairs", "smallest", "largest"),
+    # A twentieth of the first, 200 of the second, the shares of the third.
+    [(1_000, 30, 70), (8_000, 200, 200), (60_000, 550, 1_300)],
+)
+def test_a_small_corpus_gives_more_than_its_share(num_pairs, smallest, largest):
+    """Catches: scores of fifty sentences; sets that depend on the order of the pairs,
+    or that share a sentence."""
+    pairs = [Pair(f"Sentence number {i}", f"Frase {i}") for i in range(num_pairs)]
+    train, held_out = split(pairs, Shares())
+    sets = [train, held_out.dev, held_out.tests["test"]]
+    assert [smallest <= len(some) <= largest for some in sets[1:]] == [True, True]
+    assert sum(map(len, sets)) == len({pair for some in sets for pair in some})
+    train, backwards = split(pairs[::-1], Shares())
+    assert {*backwards.dev} == {*held_out.dev}
+    assert {*backwards.tests["test"]} == {*held_out.tests["test"]}
+
+
+def test_a_larger_corpus_keeps_what_its_shares_hold():
+    """Catches: other sets than before there was a smallest size."""
+    pairs = [Pair(f"Sentence number {i}", f"Frase {i}") for i in range(30_000)]
+    _, held_out = split(pairs, Shares())
+    place = {pair: hash_text(sentence_key(pair.source)) / 2**64 for pair in pairs}
+    assert {*held_out.tests["test"]} == {p for p in pairs if place[p] < 0.02}
+    assert {*held_out.dev} == {p for p in pairs if 0.02 <= place[p] < 0.03}
 
 
 def test_a_large_corpus_holds_out_no_more(monkeypatch):

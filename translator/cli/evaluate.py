@@ -118,7 +118,7 @@ def _read_files(source: Path | None, references: list[Path]) -> "EvaluationSet":
 
 def _read_set(run: Path, corpus: list[str], split: str) -> "EvaluationSet":
     """Reads a set of the run's corpus, or of another one: then its name tells which."""
-    from translator.checkpoints import load_run_config
+    from translator.checkpoints import DATA_NAME, load_run_config
     from translator.evaluation import read_corpus_set
 
     data = load_run_config(run)[0].data
@@ -128,7 +128,7 @@ def _read_set(run: Path, corpus: list[str], split: str) -> "EvaluationSet":
                 "most of the run's corpus was trained on. Choose one of its sets with "
                 "--split, or another corpus with --corpus."
             )
-        return read_corpus_set(data, split)
+        return read_corpus_set(data, split, run / DATA_NAME)
     changes = {"corpus": tuple(corpus), "dev_corpus": (), "extra_corpus": ()}
     test = read_corpus_set(data.model_copy(update=changes), split)
     return replace(test, name=f"{Path(corpus[0]).stem}-{test.name}")

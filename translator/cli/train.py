@@ -81,16 +81,23 @@ def _default_dir(settings: Config, preset: str) -> Path:
     if not settings.data.corpus:
         raise UserError(
             "no corpus is given. Use --corpus with a name (see `translator data list`) "
-            "or with one or two files."
+            "or with one or two files; with --resume, --output with the run folder "
+            "will do."
         )
     return Path("runs") / f"{Path(settings.data.corpus[0]).stem}-{preset}"
 
 
 def _check_new(run_dir: Path, settings: Config) -> None:
     """Finds the user's mistakes before anything is made."""
-    from translator.corpus.origins import find_origin
+    from translator.corpus.origins import UNKNOWN_LANGUAGE, find_origin
 
-    find_origin(settings.data)
+    info = find_origin(settings.data).info
+    if UNKNOWN_LANGUAGE in info["languages"]:
+        raise UserError(
+            f"the languages of {info['name']} are not known. Give --source-language, "
+            "that of the first column or file, and --target-language; or name a file "
+            "such as pairs.en-es.tsv."
+        )
     if run_dir.exists() and (not run_dir.is_dir() or any(run_dir.iterdir())):
         raise UserError(
             f"{run_dir} is there already. Choose another folder with --output, or go "

@@ -72,6 +72,16 @@ class CleaningReport:
         """Pairs that came in."""
         return self.kept + sum(self.dropped.values())
 
+    @property
+    def summary(self) -> str:
+        """Such as `1,200 were dropped: 1,000 duplicate, 200 empty`."""
+        reasons = ", ".join(
+            f"{self.dropped[reason]:,} {reason}"
+            for reason in REASONS
+            if reason in self.dropped
+        )
+        return f"{sum(self.dropped.values()):,} were dropped: {reasons or 'none'}"
+
     def drop(self, pair: Pair, reason: str) -> None:
         """Counts a dropped pair."""
         self.dropped[reason] = self.dropped.get(reason, 0) + 1

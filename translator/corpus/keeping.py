@@ -53,10 +53,26 @@ def load_prepared(
     None if there are none, or if they are of other files, of other rules, by another
     version of this package, or do not belong to the training pairs.
     """
+    found = _read(directory)
+    try:
+        is_same = found and found[1] == _made_of(directory, origin, config)
+    except OSError:
+        return None
+    return found[0] if is_same else None
+
+
+def load_kept_sets(directory: Path) -> CorpusSets | None:
+    """Returns the sets that `save_prepared` wrote, whatever became of the files that
+    they were made of; None if there are none."""
+    found = _read(directory)
+    return found[0] if found else None
+
+
+def _read(directory: Path) -> tuple[CorpusSets, dict[str, Any]] | None:
+    """Returns the sets, and what they were made of."""
     try:
         content = json.loads((directory / SETS_NAME).read_text("utf-8"))
-        if content.pop("made_of") != _made_of(directory, origin, config):
-            return None
+        made_of = content.pop("made_of")
         report = content["report"]
         content["report"] = CleaningReport(
             report["kept"],
@@ -67,7 +83,7 @@ def load_prepared(
         content["tests"] = {
             name: _pairs(rows) for name, rows in content["tests"].items()
         }
-        return CorpusSets(**content)
+        return CorpusSets(**content), made_of
     except (OSError, ValueError, KeyError, TypeError):
         return None  # cut off, or not ours: it is made anew
 

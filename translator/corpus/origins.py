@@ -108,7 +108,10 @@ def load_tokenized_references(config: DataConfig) -> dict[str, list[str]]:
         >>> load_tokenized_references(DataConfig(corpus=("numbers-en-es",)))
         {}
     """
-    info = find_origin(config, with_extra=False).info
+    try:
+        info = find_origin(config, with_extra=False).info
+    except UserError:  # a file that is gone: named corpora alone have such references
+        return {}
     corpus = CORPORA.get(info["name"])
     if not corpus:
         return {}
@@ -202,6 +205,11 @@ def _choose_file_languages(paths: list[Path], config: DataConfig) -> tuple[str, 
     """Returns the languages that the options tell, else the names of the files."""
     guessed = guess_languages(paths)
     wanted = (config.source_language, config.target_language)
+    if wanted[0] and wanted[0] == wanted[1]:
+        raise UserError(
+            "source_language and target_language must be two languages. Received: "
+            f"{wanted[0]!r} for both."
+        )
     if all(guessed) and {*wanted} <= {*guessed, ""}:
         return _choose_languages(guessed, config, paths[0].name)
     return (wanted[0] or UNKNOWN_LANGUAGE, wanted[1] or UNKNOWN_LANGUAGE)

@@ -14,6 +14,7 @@ from translator.corpus.cleaning import CleaningReport, CleaningRules, clean_pair
 from translator.corpus.keeping import (
     TRAIN_NAME,
     CorpusSets,
+    load_kept_sets,
     load_prepared,
     save_prepared,
 )
@@ -89,10 +90,15 @@ def prepare_corpus(
     if not (allow_empty or (len(train) and sets.dev)):
         raise UserError(
             f"{origin.info['name']} has too few pairs: {len(train)} for training, "
-            f"{len(sets.dev)} for development. Add pairs, or give the development "
-            "pairs with --dev-corpus."
+            f"{len(sets.dev)} for development{_after(sets.report)}. Add pairs, or give "
+            "the development pairs with --dev-corpus."
         )
     return PreparedCorpus(**vars(sets), train=train)
+
+
+def _after(report: CleaningReport) -> str:
+    """What was dropped of a corpus, as the end of a sentence."""
+    return f"; of {report.read:,} read {report.summary}" if report.dropped else ""
 
 
 def _prepare(
@@ -118,15 +124,29 @@ def _prepare(
     return CorpusSets(**vars(held_out), info=origin.info, report=report)
 
 
-def load_sets(config: DataConfig, *, progress: Progress | None = None) -> CorpusSets:
+def load_sets(
+    config: DataConfig,
+    *,
+    directory: Path | None = None,
+    progress: Progress | None = None,
+) -> CorpusSets:
     """Returns the development and test sets alone: the same as `prepare_corpus`.
 
     Training files are read only where the sets are a share of them, those of
     `extra_corpus` never.
 
+    Args:
+        config: As of `prepare_corpus`.
+        directory: Folder where `prepare_corpus` left its results: then nothing else is
+            read, as the files may have changed since. Without any in it, as if there
+            was none.
+        progress: As of `prepare_corpus`.
+
     Raises:
         UserError: The corpus cannot be fetched or read.
     """
+    if directory and (kept := load_kept_sets(directory)):
+        return kept
     origin, report = find_origin(config, with_extra=False), CleaningReport()
     held_out = _read_own_sets(origin)
     if origin.shares.dev or origin.shares.test:

@@ -2,10 +2,13 @@
 
 Formats, each plain or `.gz`: lines `source TAB target` (further columns are ignored),
 two line-aligned files, JSON lines. A `.zip` holds one text of the first kind. Text is
-UTF-8, with or without a byte order mark; lines end in LF or CRLF.
+UTF-8, with or without a byte order mark, or UTF-16 with one, as spreadsheets write it;
+lines end in LF or CRLF.
 """
 
+import codecs
 import gzip
+import io
 import json
 import re
 import stat
@@ -13,7 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import zip_longest
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import IO
 
@@ -31,6 +34,10 @@ MAX_COMPRESSION = 200
 _LANGUAGE = "([a-z]{2}(?:[-_][A-Z][A-Za-z]+)?)"
 _LANGUAGES = re.compile(f"{_LANGUAGE}-{_LANGUAGE}")
 _COMPRESSION_SUFFIXES = (".gz", ".zip")
+# Lines that tell whether the first column holds sentences.
+_NUM_SAMPLE_LINES = 50
+_ZIP_MARK = b"PK\x03\x04"  # of .xlsx, too
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_pairs(
@@ -106,16 +113,35 @@ def _format(path: Path) -> str:
 
 
 def _read_columns(path: Path, member: str) -> Iterator[Pair]:
+    rows = _rows(path, member)
+    sample = list(islice(rows, _NUM_SAMPLE_LINES))
+    if sample and all(len(row) > 2 and row[0].strip().isdigit() for row in sample):
+        first = ", ".join(row[0] for row in sample[:3])
+        kept = "2,4" if all(row[2].strip().isdigit() for row in sample) else "2,3"
+        raise UserError(
+            f"{path}: the first column holds numbers ({first}), where the sentences of "
+            "the source language should be. Keep the two columns of sentences, such as "
+            f"by: cut -f{kept}."
+        )
+    for row in chain(sample, rows):
+        yield Pair(row[0], row[1])
+
+
+def _rows(path: Path, member: str) -> Iterator[list[str]]:
+    """Yields the columns of each line, at least two."""
     for number, line in _read_lines(path, member):
         if not line:
             continue
         columns = line.split("\t")
         if len(columns) < 2:
+            advice = ""
+            if path.suffix == ".csv" or line.count('"') > 1:
+                advice = " Of a spreadsheet, save the two columns as text with tabs."
             raise UserError(
                 f"{path}, line {number}: expected two columns with a tab between them. "
-                f"Received: {_shorten(line)}."
+                f"Received: {_shorten(line)}.{advice}"
             )
-        yield Pair(columns[0], columns[1])
+        yield columns
 
 
 def _read_aligned(source_path: Path, target_path: Path) -> Iterator[Pair]:
@@ -167,7 +193,7 @@ def _read_lines(path: Path, member: str = "") -> Iterator[tuple[int, str]]:
         raise UserError(f"{path} is empty: expected a pair of sentences in each line.")
 
 
-def _read_line(file: IO[bytes], path: Path, number: int) -> bytes:
+def _read_line(file: "IO[bytes] | _Utf16Lines", path: Path, number: int) -> bytes:
     try:
         line = file.readline(MAX_LINE_BYTES + 1)
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
@@ -194,7 +220,7 @@ def _decode(line: bytes, path: Path, number: int) -> str:
 
 
 @contextmanager
-def _open(path: Path, member: str) -> Iterator[IO[bytes]]:
+def _open(path: Path, member: str) -> Iterator["IO[bytes] | _Utf16Lines"]:
     try:
         if path.suffix == ".zip":
             with zipfile.ZipFile(path) as archive:
@@ -202,9 +228,26 @@ def _open(path: Path, member: str) -> Iterator[IO[bytes]]:
                     yield file
             return
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            yield file
+            start = file.read(4)
+            file.seek(0)
+            if start == _ZIP_MARK:
+                raise UserError(
+                    f"{path} is a spreadsheet or an archive, and no text. Save the two "
+                    "columns of sentences as text with tabs."
+                )
+            yield _Utf16Lines(file) if start[:2] in _UTF16_MARKS else file
     except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
         raise UserError(f"cannot read {path}: {error}.") from None
+
+
+class _Utf16Lines:
+    """Lines of a file in UTF-16, whose byte order mark tells which, in UTF-8."""
+
+    def __init__(self, file: IO[bytes]):
+        self._file = io.TextIOWrapper(file, "utf-16", errors="replace", newline="\n")
+
+    def readline(self, size: int) -> bytes:
+        return self._file.readline(size).encode()
 
 
 def _find_member(archive: zipfile.ZipFile, path: Path, member: str) -> zipfile.ZipInfo:

@@ -8,8 +8,9 @@ Sentences are compared by `sentence_key`, without regard to case, punctuation an
 spaces: a test of "Come here!" after training on "Come here." would measure memory.
 
 A set is never larger than `MAX_HELD_OUT` sentences, so that memory does not grow with
-the corpus: a large one holds out those with the smallest hashes. Only there can more
-data turn a sentence of a test into one for training.
+the corpus: a large one holds out those with the smallest hashes. A small corpus gives
+more than its share, up to `LARGEST_SHARE`, until a set has `MIN_HELD_OUT`. Only there,
+at both ends, can more data turn a sentence of a test into one for training.
 """
 
 import unicodedata
@@ -23,6 +24,9 @@ from translator.corpus.pairs import Pair
 
 # Sentence keys of dev and of test, each. A score of 5,000 sentences is certain enough.
 MAX_HELD_OUT = 5_000
+# BLEU of 50 sentences has an interval of some 15 points, of 200 half of it.
+MIN_HELD_OUT = 200
+LARGEST_SHARE = 0.05
 
 # Not r"\W", which would also delete the vowel signs of Devanagari and others.
 _PUNCTUATION = {
@@ -77,14 +81,18 @@ def hold_out(
     left alone. What a full set gives up for a sentence with a smaller hash is yielded
     there and then.
     """
-    test = _Chosen(0.0, shares.test)
-    dev = _Chosen(shares.test, shares.test + shares.dev)
+    test, dev = _Chosen(shares.test), _Chosen(shares.dev)
     for pair in pairs:
         position = hash_text(sentence_key(pair.source)) / 2**64
-        if test.start <= position < test.stop:
+        # Dev begins where the test's share ends, and its further sentences follow;
+        # those of the test come from the other end.
+        distance = position - shares.test
+        if distance < 0:
             yield from test.add(position, pair)
-        elif dev.start <= position < dev.stop:
-            yield from dev.add(position, pair)
+        elif distance < dev.stop:
+            yield from dev.add(distance, pair)
+        elif (distance := 1 - position + shares.test) < test.stop:
+            yield from test.add(distance, pair)
         else:
             yield pair
     if shares.test:
@@ -95,16 +103,19 @@ def hold_out(
 
 
 class _Chosen:
-    """The sentences whose hashes lie in a range; those with the smallest if many.
+    """The sentences that come first, by where their hashes lie: in [0, `stop`).
 
     Args:
-        start: Beginning of the range, as a fraction of all hashes.
-        stop: Its end. It comes down whenever the set has more than `MAX_HELD_OUT`
-            sentence keys.
+        share: Of all hashes; those beyond are for a set that is too small.
+
+    Attributes:
+        stop: Where the places end. It comes down, to the share, whenever the set has
+            more than `MIN_HELD_OUT` sentence keys; beyond `MAX_HELD_OUT`, further.
     """
 
-    def __init__(self, start: float, stop: float):
-        self.start, self.stop = start, stop
+    def __init__(self, share: float):
+        self.share = share
+        self.stop = max(share, LARGEST_SHARE) if share else 0.0
         self._translations: dict[str, list[str]] = defaultdict(list)
         self._sources: dict[float, list[str]] = defaultdict(list)
         self._positions: list[float] = []  # negative: a heap with the largest on top
@@ -116,7 +127,10 @@ class _Chosen:
         if pair.source not in self._translations:
             self._sources[position].append(pair.source)
         self._translations[pair.source].append(pair.target)
-        if len(self._positions) <= MAX_HELD_OUT:
+        last = -self._positions[0]
+        if len(self._positions) <= (
+            MIN_HELD_OUT if last >= self.share else MAX_HELD_OUT
+        ):
             return []
         self.stop = -heappop(self._positions)
         return [

@@ -288,5 +288,8 @@ def _find_column(column: str, rows: list[list[str]], has_header: bool) -> int:
     count = max(map(len, rows))
     if column.isdecimal() and 1 <= int(column) <= count:
         return int(column) - 1
-    known = f"1 to {count}" + (f", or {', '.join(names)}" if names else "")
-    raise UserError(f"there is no column {column!r}. Choose one of: {known}.")
+    names = ", ".join(rows[0])
+    names = names if len(names) <= 80 else f"{names[:77]}..."
+    raise UserError(
+        f"there is no column {column!r}. Choose one of: 1 to {count}, or {names}."
+    )

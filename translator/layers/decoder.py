@@ -144,11 +144,11 @@ class ParallelDecoder(_Decoder):
     """GRU over the target, attention for all positions at once, GRU over both.
 
         a_t = GRU_1(y_(t-1), a_(t-1))
-        c_t = attention(a_t, source)
-        s_t = GRU_l([a_t; c_t], s_(t-1))          l = 2, 3, ... stacked
-        features_t = tanh(W [s_t; c_t])
+        m_t = attention(a_t, source)
+        s_t = GRU_l([a_t; m_t], s_(t-1))          l = 2, 3, ... stacked
+        features_t = tanh(W [s_t; m_t])
 
-    y is the embedded target token, a and s are GRU states, c the context vector.
+    y is the embedded target token, a and s are GRU states, m the context vector.
 
     Source: the first layer queries and no context feeds back, as in Wu et al. 2016,
     "Google's Neural Machine Translation System", section 3; the readout is equation 5
@@ -261,11 +261,11 @@ class ParallelDecoder(_Decoder):
 class ClassicDecoder(_Decoder):
     """Stacked GRU cells whose context vector feeds the next step.
 
-        s_t = GRU([y_(t-1); c_(t-1)], s_(t-1))     stacked layers
-        c_t = attention(s_t, source)
-        features_t = tanh(W [s_t; c_t])
+        s_t = GRU([y_(t-1); m_(t-1)], s_(t-1))     stacked layers
+        m_t = attention(s_t, source)
+        features_t = tanh(W [s_t; m_t])
 
-    y is the embedded target token, s the top GRU state, c the context vector (zero at
+    y is the embedded target token, s the top GRU state, m the context vector (zero at
     the start).
 
     Source: Luong et al. 2015, sections 3.1 (equation 5) and 3.3 ("input feeding"),
