@@ -80,6 +80,27 @@ def test_the_language_is_detected_on_request(client):
     ]
 
 
+@pytest.mark.parametrize("text", ["Hello!", "Menu", "Taxi", "12", "hi"])
+def test_a_word_is_of_a_language_that_can_be_translated(client, text):
+    """Catches: "Spanish is not available from Spanish", for a word that may be of any
+    language; capitals of AUTO."""
+    answer = ask(client, q=text, source="AUTO", target="es").json()
+    assert answer["detectedLanguage"]["language"] == "en"
+    assert answer["translatedText"] == text[::-1]
+    answer = ask(client, q=text, source="auto", target="en").json()
+    assert answer["detectedLanguage"]["language"] == "es"
+
+
+def test_what_is_in_the_target_language_stays(client):
+    texts = ["¿Dónde está la biblioteca?", "La casa es muy bonita."]
+    answer = ask(client, q=texts, source="auto", target="es", alternatives=1).json()
+    assert answer["translatedText"] == texts
+    assert answer["detectedLanguage"][0]["language"] == "es"
+    assert answer["alternatives"] == [[], []]
+    told = error_of(ask(client, q=texts, source="auto", target="xx"))
+    assert told == "xx is not supported"
+
+
 def test_html_keeps_its_tags(client):
     q = '<p class="x">ab &amp; <b>cd</b></p><code>ef</code><br/>'
     answer = ask(client, q=q, format="html").json()["translatedText"]

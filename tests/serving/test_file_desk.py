@@ -163,7 +163,7 @@ def test_a_server_that_stops_starts_nothing(client):
 
 
 def test_keys_and_limits_are_those_of_other_doors(service):
-    client = TestClient(create_app(service, api_keys=["k"], rate_limit=1))
+    client = TestClient(create_app(service, api_keys=["k"], rate_limit=2))
     assert error_of(send(client, "a.txt", b"a"), 403) == "Invalid API key"
     url = send(client, "a.txt", b"ab", api_key="k").json()["translatedFileUrl"]
     assert "Slowdown" in error_of(send(client, "a.txt", b"a", api_key="k"), 429)

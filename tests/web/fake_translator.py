@@ -10,7 +10,8 @@ from translator.translations import Hypothesis, SentenceTranslation, TextTransla
 
 
 class FakeTranslator(TextTranslator):
-    """Notes what it was asked. Breaks at "bug", refuses "refuse", dozes at "slow"."""
+    """Notes what it was asked. Breaks at "bug", refuses "refuse", dozes at "slow", and
+    sleeps at "asleep"."""
 
     max_characters = 500
     card = "---\nlicense: cc-by-2.0\n---\n# A fake model\n\nWrites backwards.\n"
@@ -31,6 +32,8 @@ class FakeTranslator(TextTranslator):
     def _sentence(self, text, num_hypotheses):
         if "slow" in text:
             time.sleep(0.005)
+        if "asleep" in text:
+            time.sleep(2)
         if "bug" in text:
             raise RuntimeError("secret detail")
         if "refuse" in text:

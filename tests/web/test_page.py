@@ -108,6 +108,16 @@ def test_it_translates_as_one_types(page):
     expect_translation(page, "dooG yad ot uoy")
 
 
+def test_what_is_late_does_not_come_back(page):
+    """Mistake: the translation of a text that is no longer there, in an empty page."""
+    page.locator("#source textarea").press_sequentially("asleep")
+    page.wait_for_timeout(800)  # it was sent
+    page.get_by_role("button", name="Clear").click()
+    page.wait_for_timeout(3_000)
+    assert page.locator("#target").inner_text().strip() == ""
+    assert page.locator("#offers").is_hidden()
+
+
 def test_shift_enter_translates(page):
     """Mistake: only the button bound."""
     page.get_by_label("Translate as I type").uncheck()

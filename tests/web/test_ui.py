@@ -205,8 +205,10 @@ def test_typing_is_translated_where_it_is_wanted_and_short(handlers, translator)
     """Mistake: a whole book translated at each pause; a hint at each blank."""
     target, *_ = handlers.show_typed("Hello", True, TITLE, 5, 3)
     assert "olleH" in target
-    for text, wanted in (("Hello", False), ("x" * 1001, True)):
-        assert handlers.show_typed(text, wanted, TITLE, 5, 3) == (gr.skip(),) * 6
+    assert handlers.show_typed("Hello", False, TITLE, 5, 3) == (gr.skip(),) * 6
+    target, shown, *_, note = handlers.show_typed("x" * 1_001, True, TITLE, 5, 3)
+    assert (target, shown) == ("", None)
+    assert note == "More than 1,000 characters: press Translate."
     assert len(translator.calls) == 1
 
 

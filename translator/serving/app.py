@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
@@ -99,13 +99,13 @@ class _LazyDetector:
         self._service = service
         self._detector: Detector | None = None
 
-    def __call__(self, text: str) -> Detection:
+    def __call__(self, text: str, among: Collection[str] = ()) -> Detection:
         if self._detector is None:
             targets = self._service.targets()
             languages = {*targets, *(t for some in targets.values() for t in some)}
             default = self._service.models[0].source_language
             self._detector = Detector(languages, default)
-        return self._detector.detect(text)
+        return self._detector.detect(text, among)
 
 
 class _BodyLimit:

@@ -3,7 +3,7 @@
 By py3langid (Lui and Baldwin 2012, "langid.py"), a small naive Bayes classifier.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TypedDict
 
 
@@ -35,9 +35,21 @@ class Detector:
             self._identifier.set_languages(known)
         self._is_known = bool(known)
 
-    def detect(self, text: str) -> Detection:
-        """Returns the most probable language of a text."""
+    def detect(self, text: str, among: Collection[str] = ()) -> Detection:
+        """Returns the most probable language of a text.
+
+        Args:
+            text: Any.
+            among: Codes to choose from, with the confidence that they have among all;
+                default, all.
+        """
+        default = self.default
+        if among and default not in among:
+            default = min(among)
         if not self._is_known or not any(map(str.isalpha, text)):
-            return {"confidence": 0.0, "language": self.default}
-        language, probability = self._identifier.classify(text)
-        return {"confidence": round(100 * float(probability), 1), "language": language}
+            return {"confidence": 0.0, "language": default}
+        for language, probability in self._identifier.rank(text):
+            if not among or language in among:
+                confidence = round(100 * float(probability), 1)
+                return {"confidence": confidence, "language": language}
+        return {"confidence": 0.0, "language": default}

@@ -16,6 +16,7 @@ from starlette.datastructures import UploadFile
 from translator.files.document import FORMATS, Document, has_format, translated_name
 from translator.languages import language_name
 from translator.serving.access import check_access
+from translator.serving.detection import Detection
 from translator.serving.files import FileDesk
 from translator.serving.markup import split_markup
 from translator.serving.service import Model, NotFoundError, Service
@@ -25,6 +26,9 @@ from translator.translations import Translation
 router = APIRouter(tags=["LibreTranslate"])
 
 _FORMATS = ("text", "html")
+_AUTO = "auto"
+# Percent: how sure it must be that a text is in the language that is wanted already.
+_SURE = 70.0
 
 
 def _body_of(**fields: str) -> dict[str, Any]:
@@ -62,16 +66,21 @@ async def translate(request: Request) -> dict[str, Any]:
     if kind not in _FORMATS:
         raise HTTPException(400, f"{kind} format is not supported")
     num_alternatives = _count(body.get("alternatives"), service)
+    source, target = str(source).lower(), str(target).lower()
     detected = None
-    if source == "auto":
+    if source == _AUTO:
         text = " ".join(map(str, texts))
-        detected = await run_in_threadpool(request.app.state.detect, text)
+        detected = await run_in_threadpool(_detect_source, request, text, target)
         source = detected["language"]
-    model = _find(service, str(source).lower(), str(target).lower())
-    translate_texts = _translate_html if kind == "html" else _translate_plain
-    translations, alternatives = await translate_texts(
-        service, model, texts, num_alternatives
-    )
+    if detected and source == target:  # there is nothing to do
+        translations = service.check_texts(texts)
+        alternatives = [[] for _ in texts]
+    else:
+        model = _find(service, source, target)
+        translate_texts = _translate_html if kind == "html" else _translate_plain
+        translations, alternatives = await translate_texts(
+            service, model, texts, num_alternatives
+        )
     answer: dict[str, Any] = {"translatedText": translations}
     if detected:
         answer["detectedLanguage"] = [detected] * len(texts)
@@ -132,9 +141,11 @@ async def translate_file(request: Request) -> dict[str, str]:
             path = Path(folder) / f"source{name.suffix}"
             path.write_bytes(await upload.read())
             document = await _read_document(request, path)
-            if source == "auto":
+            if source == _AUTO:
+                sources = _sources_of(request.app.state.service, target)
                 detect = request.app.state.detect
-                source = (await run_in_threadpool(detect, document.sample))["language"]
+                found = await run_in_threadpool(detect, document.sample, sources)
+                source = found["language"]
             model = _find(request.app.state.service, source, target)
             result = path.with_stem("target")
             await desk.translate(document, model, result, request.is_disconnected)
@@ -265,6 +276,21 @@ def _too_much(size: int, limit: int) -> HTTPException:
     return HTTPException(
         400, f"Invalid request: request ({size}) exceeds text limit ({limit})"
     )
+
+
+def _sources_of(service: Service, target: str) -> list[str]:
+    return [source for source, known in service.targets().items() if target in known]
+
+
+def _detect_source(request: Request, text: str, target: str) -> Detection:
+    """Tells the language of a text that is to be translated: one that can be, unless it
+    is in the target language for sure. A word or two may be of any."""
+    detect = request.app.state.detect
+    sources = _sources_of(request.app.state.service, target)
+    found = detect(text, [*sources, target] if sources else [])
+    if found["language"] == target and sources and found["confidence"] < _SURE:
+        found = detect(text, sources)
+    return found
 
 
 def _required(body: dict[str, Any], name: str) -> Any:

@@ -170,9 +170,18 @@ class Handlers:
         self, text: Any, is_wanted: Any, title: Any, beam: Any, count: Any
     ) -> tuple:
         """As `show_translation`, at a pause of typing: if it is wanted, and short."""
-        if not is_wanted or (isinstance(text, str) and len(text) > MAX_TYPED):
+        if not is_wanted:
             return (gr.skip(),) * 6
+        if isinstance(text, str) and len(text) > MAX_TYPED:
+            told = f"More than {MAX_TYPED:,} characters: press Translate."
+            return *self._nothing(None), told
         return self.show_translation(title, text, beam, count)
+
+    def forget_if_blank(self, text: Any) -> tuple:
+        """Empties the first tab if there is no text any more."""
+        if isinstance(text, str) and not text:
+            return *self._nothing(None), ""
+        return (gr.skip(),) * 6
 
     def show_linked(self, title: Any, text: Any, beam: Any, count: Any) -> tuple:
         """As `show_translation`, for the text of a link, if it had one."""
@@ -270,8 +279,11 @@ class Handlers:
             gr.update(visible=False),
         )
 
-    def _nothing(self, shown: Shown) -> tuple:
+    def _nothing(self, shown: Shown | None) -> tuple:
+        """The state of the first tab without choices: the text as it is, if any."""
         empty = gr.update(visible=False)
+        if shown is None:
+            return "", None, empty, empty, empty
         text = f"<div class='translation'>{escape(shown.text)}</div>"
         return text if shown.text.strip() else "", None, empty, empty, empty
 

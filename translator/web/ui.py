@@ -292,8 +292,15 @@ def _connect(
         "show_progress_on": page.target,
         **_MODEL,
     }
-    page.button.click(**asked)
-    page.source.submit(**asked)
+    # A text may be gone when its translation comes.
+    settle = {
+        "fn": handlers.forget_if_blank,
+        "inputs": [page.source],
+        "outputs": [*state, page.note],
+        **_QUICK,
+    }
+    page.button.click(**asked).then(**settle)
+    page.source.submit(**asked).then(**settle)
     page.source.input(
         handlers.show_typed,
         [page.source, page.as_typed, model, page.beam_size, page.count],
@@ -302,7 +309,7 @@ def _connect(
         trigger_mode="always_last",
         show_progress="hidden",
         **_MODEL,
-    )
+    ).then(**settle)
     page.source.change(
         None,
         [page.source],
