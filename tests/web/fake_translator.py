@@ -33,7 +33,7 @@ class FakeTranslator(TextTranslator):
         if "slow" in text:
             time.sleep(0.005)
         if "asleep" in text:
-            time.sleep(2)
+            time.sleep(1.5)
         if "bug" in text:
             raise RuntimeError("secret detail")
         if "refuse" in text:
