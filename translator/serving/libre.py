@@ -18,7 +18,12 @@ from translator.languages import language_name
 from translator.serving.access import check_access
 from translator.serving.detection import Detection
 from translator.serving.files import FileDesk
-from translator.serving.markup import split_markup
+from translator.serving.markup import (
+    join_pieces,
+    pieces_of,
+    place_tags,
+    split_markup,
+)
 from translator.serving.service import Model, NotFoundError, Service
 from translator.text import split_sentences
 from translator.translations import Translation
@@ -210,15 +215,33 @@ async def _translate_html(
     service: Service, model: Model, texts: list, num_alternatives: int
 ) -> tuple[list[str], list[list[str]]]:
     """Translates what stands between tags. It has no alternatives as a whole."""
-    parts = [split_markup(text) for text in service.check_texts(texts)]
-    pieces = [piece for part in parts for piece in part.texts]
-    translations: list[str] = []
-    for start in range(0, len(pieces), service.limits.texts):
-        some = pieces[start : start + service.limits.texts]
-        translations += [found.text for found in await service.translate(model, some)]
-    remaining = iter(translations)
-    joined = [part.join([next(remaining) for _ in part.texts]) for part in parts]
+    texts = service.check_texts(texts)
+    markups = [await run_in_threadpool(split_markup, text) for text in texts]
+    blocks = [block for markup in markups for block in markup.blocks]
+    found = await _translate_all(service, model, [block.text for block in blocks])
+    rendered = await run_in_threadpool(lambda: list(map(place_tags, blocks, found)))
+    failed = [place for place, own in enumerate(rendered) if own is None]
+    pieces = [piece for place in failed for piece in pieces_of(blocks[place])]
+    remaining = iter(await _translate_all(service, model, pieces))
+    for place in failed:
+        own = [next(remaining).text for _ in pieces_of(blocks[place])]
+        rendered[place] = join_pieces(blocks[place], own)
+    remaining_blocks = iter(rendered)
+    joined = [
+        markup.join([next(remaining_blocks) for _ in markup.blocks])
+        for markup in markups
+    ]
     return joined, [[] for _ in texts]
+
+
+async def _translate_all(
+    service: Service, model: Model, texts: list[str]
+) -> list[Translation]:
+    """Translates any number of texts, as many at a time as a request may have."""
+    limit, found = service.limits.texts, []
+    for start in range(0, len(texts), limit):
+        found += await service.translate(model, texts[start : start + limit])
+    return found
 
 
 def _search(model: Model, num_alternatives: int):

@@ -1,10 +1,22 @@
-"""HTML as texts to translate, and the tags between them, which stay as they are."""
+"""HTML as texts to translate, and the tags around and inside of them, which stay.
+
+A block, such as a paragraph, is translated as one text, without the tags inside of it.
+Then each is put around the words that come from those it stood around, as the attention
+tells: see `alignment`.
+"""
 
 import html
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
+
+import numpy as np
+
+from translator.alignment import link_words
+from translator.text import split_sentences
+from translator.translations import SentenceTranslation, Translation
 
 # A comment, a tag (whose quoted values may hold >), or the text up to the next one.
 _PART = re.compile(
@@ -18,55 +30,135 @@ _KEPT_ATTRIBUTE = re.compile(
 _VOID_TAGS = frozenset(
     "area base br col embed hr img input link meta source track wbr".split()
 )
+# What stands inside of a sentence; all others are its ends.
+_INLINE_TAGS = frozenset(
+    "a abbr b bdi bdo big cite del dfn em font i ins label mark q s small span strike "
+    "strong sub sup time tt u var".split()
+)
+# A line end in HTML is a space.
+_WORD = re.compile(r"\w+")
+_BETWEEN_SPACES = re.compile(r"\S+")
+_LINE_END = re.compile(r"[ \t]*[\r\n]\s*")
+# Words of one translation with at most so many others in between belong together.
+_LARGEST_GAP = 1
+# Tags inside of one block; more are no text that somebody wrote.
+_MOST_TAGS = 100
+
+
+class Span(NamedTuple):
+    """A pair of tags in a block, around characters `start` to `end` of its text."""
+
+    start: int
+    end: int
+    opening: str
+    closing: str
+
+
+class Block(NamedTuple):
+    """A text that no tag ends, and the tags inside of it.
+
+    Attributes:
+        text: Character references resolved, line ends made spaces.
+        spans: In the order of their opening tags.
+        items: Texts and tags as they came, the texts in even places.
+    """
+
+    text: str
+    spans: list[Span]
+    items: list[str]
 
 
 class Markup(NamedTuple):
-    """HTML, cut.
+    """HTML, cut into blocks and what stays as it is."""
 
-    Attributes:
-        texts: What to translate, character references resolved.
-        parts: All parts in their order; None where a text stands.
-    """
+    parts: list[str | Block]
 
-    texts: list[str]
-    parts: list[str | None]
+    @property
+    def blocks(self) -> list[Block]:
+        return [part for part in self.parts if isinstance(part, Block)]
 
-    def join(self, translations: Sequence[str]) -> str:
-        """Returns the HTML with a translation in each text's place."""
-        remaining = iter(translations)
+    def join(self, rendered: Sequence[str]) -> str:
+        """Returns the HTML with other HTML in the place of each block."""
+        remaining = iter(rendered)
         return "".join(
-            html.escape(next(remaining), quote=False) if part is None else part
-            for part in self.parts
+            next(remaining) if isinstance(part, Block) else part for part in self.parts
         )
 
 
 def split_markup(text: str) -> Markup:
-    """Cuts HTML into texts and tags.
+    """Cuts HTML into blocks.
 
-    Tags, comments, white space alone, and what is inside of code, scripts, styles,
+    Comments, white space alone, and what is inside of code, scripts, styles,
     `translate="no"` and `class="notranslate"` stay as they are.
 
     Example:
-        >>> markup = split_markup("<p>Salt &amp; <b>bread</b></p>")
-        >>> markup.texts
-        ['Salt & ', 'bread']
-        >>> markup.join(["Sal y ", "pan"])
-        '<p>Sal y <b>pan</b></p>'
+        >>> [block] = split_markup("<p>Salt &amp; <b>bread</b></p>").blocks
+        >>> block.text, block.spans
+        ('Salt & bread', [Span(start=7, end=12, opening='<b>', closing='</b>')])
     """
-    texts: list[str] = []
-    parts: list[str | None] = []
+    parts: list[str | Block] = []
+    items = [""]  # of the block that is not complete yet
     open_tags = _OpenTags()
     for part in _PART.findall(text):
-        if part.startswith("<") and len(part) > 1:
-            open_tags.follow(part)
+        is_tag = part.startswith("<")
+        is_kept = open_tags.is_kept
+        name = open_tags.follow(part) if is_tag else ""
+        if is_kept or open_tags.is_kept or (is_tag and name not in _INLINE_TAGS):
+            parts += _blocks_of(items)
             parts.append(part)
-            continue
-        if open_tags.is_kept or not any(map(str.isalnum, html.unescape(part))):
-            parts.append(part)
-            continue
-        texts.append(html.unescape(part))
-        parts.append(None)
-    return Markup(texts, parts)
+            items = [""]
+        elif is_tag:
+            items += part, ""
+        else:
+            items[-1] = part
+    return Markup([*parts, *_blocks_of(items)])
+
+
+def _blocks_of(items: list[str]) -> Iterator[str | Block]:
+    """Yields what stands between two tags that end a block: as one, or with too many
+    tags each text by itself."""
+    if not _has_words(html.unescape("".join(items[::2]))):
+        yield "".join(items)
+        return
+    start = items[0][: len(items[0]) - len(items[0].lstrip())]
+    items = [items[0].lstrip(), *items[1:]]
+    end = items[-1][len(items[-1].rstrip()) :]
+    items[-1] = items[-1].rstrip()
+    yield start
+    texts, tags = list(map(_text_of, items[::2])), items[1::2]
+    if len(tags) <= _MOST_TAGS:
+        yield Block("".join(texts), _spans(texts, tags), items)
+    else:
+        for place, item in enumerate(items):
+            is_text = place % 2 == 0 and _has_words(html.unescape(item))
+            yield Block(_text_of(item), [], [item]) if is_text else item
+    yield end
+
+
+def _text_of(item: str) -> str:
+    return _LINE_END.sub(" ", html.unescape(item))
+
+
+def _spans(texts: list[str], tags: list[str]) -> list[Span]:
+    """Pairs the tags between some texts. One without its partner stands at a point."""
+    spans: list[Span] = []
+    open_spans: list[tuple[str, int]] = []  # name, and place among the spans
+    position = 0
+    for text, tag in zip(texts, tags, strict=False):
+        position += len(text)
+        is_end, name, _ = _TAG.match(tag).groups()
+        names = [own for own, _ in open_spans]
+        if not is_end:
+            open_spans.append((name.lower(), len(spans)))
+            spans.append(Span(position, position, tag, ""))
+        elif name.lower() in names:
+            while open_spans[-1][0] != name.lower():
+                open_spans.pop()
+            _, place = open_spans.pop()
+            spans[place] = spans[place]._replace(end=position, closing=tag)
+        else:
+            spans.append(Span(position, position, "", tag))
+    return spans
 
 
 class _OpenTags:
@@ -80,11 +172,11 @@ class _OpenTags:
     def is_kept(self) -> bool:
         return bool(self._tags) and self._tags[-1][1]
 
-    def follow(self, tag: str) -> None:
-        """Notes that a tag was opened or closed."""
+    def follow(self, tag: str) -> str:
+        """Notes that a tag was opened or closed; returns its name, if it has one."""
         found = _TAG.match(tag)
         if not found:
-            return
+            return ""
         is_end, name, rest = bool(found[1]), found[2].lower(), found[3]
         if is_end:
             # One that was never opened is not looked for: with many that takes long.
@@ -92,8 +184,203 @@ class _OpenTags:
                 last, _ = self._tags.pop()
                 self._counts[last] -= 1
                 if last == name:
-                    return
-        elif name not in _VOID_TAGS and not rest.endswith("/"):
+                    break
+        elif rest.endswith("/"):
+            return ""
+        elif name not in _VOID_TAGS:
             is_kept = name in _KEPT_TAGS or bool(_KEPT_ATTRIBUTE.search(rest))
             self._tags.append((name, self.is_kept or is_kept))
             self._counts[name] += 1
+        return name
+
+
+# ---- the tags of a block around the words of its translation
+
+
+def pieces_of(block: Block) -> list[str]:
+    """Returns the texts between a block's tags, to translate them one by one."""
+    return list(filter(_has_words, map(_text_of, block.items[::2])))
+
+
+def join_pieces(block: Block, translations: Sequence[str]) -> str:
+    """Returns a block's HTML with each of its `pieces_of` translated by itself."""
+    remaining = iter(translations)
+    return "".join(
+        html.escape(next(remaining), quote=False)
+        if place % 2 == 0 and _has_words(html.unescape(item))
+        else item
+        for place, item in enumerate(block.items)
+    )
+
+
+def place_tags(block: Block, translation: Translation) -> str | None:
+    """Returns the HTML of a block's translation, its tags around the words that come
+    from those they stood around.
+
+    None if that is not known, or two tags would cross: then the texts between them have
+    to be translated one by one.
+    """
+    if not block.spans:
+        return html.escape(translation.text, quote=False)
+    sentences = [own.source_text for own in translation.sentences]
+    if sentences != split_sentences(block.text).sentences:
+        return None
+    for largest_gap in (_LARGEST_GAP, 0):
+        places = _Places(translation, largest_gap)
+        ranges = [places.find(span.start, span.end) for span in block.spans]
+        if None in ranges:
+            return None
+        # At first only what was inside of others may be.
+        may_nest = not largest_gap
+        rendered = _render(translation.text, block.spans, ranges, may_nest)
+        if rendered is not None:
+            return rendered
+    return None
+
+
+class _Places:
+    """Where the parts of a text are in its translation.
+
+    Args:
+        translation: Of the text.
+        largest_gap: Words of other origin that may stand among those of one part.
+    """
+
+    def __init__(self, translation: Translation, largest_gap: int):
+        self._translation = translation
+        self._largest_gap = largest_gap
+        # Of each sentence: where it begins, and where its translation does.
+        self._sentences: list[tuple[SentenceTranslation, int, int]] = []
+        separators = split_sentences(translation.source_text).separators
+        source_start = target_start = 0
+        for sentence, before in zip(translation.sentences, separators, strict=False):
+            source_start += len(before)
+            target_start += len(before)
+            self._sentences.append((sentence, source_start, target_start))
+            source_start += len(sentence.source_text)
+            target_start += len(sentence.hypotheses[0].text)
+
+    def find(self, start: int, end: int) -> tuple[int, int] | None:
+        """Maps a range of the text to one of its translation; one without a word to the
+        point before the next word. None if that is not known."""
+        text = self._translation.source_text
+        if not _has_words(text[start:end]):
+            word = _WORD.search(text, end)
+            if not word:
+                return (len(self._translation.text),) * 2
+            found = self.find(*word.span())
+            return found and (found[0], found[0])
+        found = []
+        for sentence, source_start, target_start in self._sentences:
+            first = max(start - source_start, 0)
+            last = max(min(end - source_start, len(sentence.source_text)), 0)
+            if _has_words(sentence.source_text[first:last]):
+                own = self._find_in_sentence(sentence, first, last)
+                if own is None:
+                    return None
+                found.append((target_start + own[0], target_start + own[1]))
+        return min(own[0] for own in found), max(own[1] for own in found)
+
+    def _find_in_sentence(
+        self, sentence: SentenceTranslation, first: int, last: int
+    ) -> tuple[int, int] | None:
+        source, target = sentence.source_text, sentence.hypotheses[0].text
+        start, end = 0, len(target)
+        if _has_words(source[:first] + source[last:]):
+            links = link_words(sentence)
+            if links is None:
+                return None
+            words = [
+                place
+                for place, word in enumerate(_BETWEEN_SPACES.finditer(source))
+                if _has_words(source[max(word.start(), first) : min(word.end(), last)])
+            ]
+            [own] = np.isin(links.argmax(axis=1), words).nonzero()
+            if not len(own):  # then the word that comes from them more than others do
+                own = [links[:, words].sum(axis=1).argmax()]
+            run = _longest_run([*own], self._largest_gap)
+            target_words = [word.span() for word in re.finditer("[^ ]+", target)]
+            start, end = target_words[run[0]][0], target_words[run[-1]][1]
+        # Marks at the end come along if one was inside; and so do those in front, as ¿
+        # belongs to ?.
+        inside = source[first:last].strip()
+        if not inside[-1].isalnum() or not _has_words(target[start:end]):
+            return start, end
+        while not target[end - 1].isalnum():
+            end -= 1
+        while inside[0].isalnum() and not target[start].isalnum():
+            start += 1
+        return start, end
+
+
+def _has_words(text: str) -> bool:
+    return any(map(str.isalnum, text))
+
+
+def _longest_run(places: list[int], largest_gap: int) -> list[int]:
+    """Returns those of some ascending places that stand together, the most of them."""
+    runs = [places[:1]]
+    for before, place in pairwise(places):
+        if place - before > 1 + largest_gap:
+            runs.append([])
+        runs[-1].append(place)
+    return max(runs, key=len)
+
+
+def _render(
+    text: str,
+    spans: Sequence[Span],
+    ranges: Sequence[tuple[int, int]],
+    may_nest: bool,
+) -> str | None:
+    """Puts tags around ranges of a text; None if two would cross.
+
+    Args:
+        text: The text.
+        spans: The tags.
+        ranges: Of each.
+        may_nest: Whether a tag may get into one that it was not inside of.
+    """
+    ranges = [*ranges]
+    parents = [_parent_of(place, spans) for place in range(len(spans))]
+    # A tag goes around all that was inside of it: from the innermost on.
+    for place in reversed(range(len(spans))):
+        if (parent := parents[place]) is not None:
+            (start, end), (first, last) = ranges[parent], ranges[place]
+            ranges[parent] = min(start, first), max(end, last)
+    # The outer one first; of two around the same words, the one that was opened first.
+    order = sorted(range(len(spans)), key=lambda i: (ranges[i][0], -ranges[i][1], i))
+    pieces, open_places, position = [], [], 0
+
+    def close_until(end: int) -> None:
+        nonlocal position
+        while open_places and ranges[open_places[-1]][1] <= end:
+            place = open_places.pop()
+            pieces.append(html.escape(text[position : ranges[place][1]], quote=False))
+            pieces.append(spans[place].closing)
+            position = ranges[place][1]
+
+    for place in order:
+        start, end = ranges[place]
+        close_until(start if end > start else start - 1)
+        if open_places and ranges[open_places[-1]][1] < end:
+            return None
+        if open_places and open_places[-1] != parents[place] and end > start:
+            if not may_nest:
+                return None
+        pieces.append(html.escape(text[position:start], quote=False))
+        pieces.append(spans[place].opening)
+        position = start
+        open_places.append(place)
+    close_until(len(text))
+    pieces.append(html.escape(text[position:], quote=False))
+    return "".join(pieces)
+
+
+def _parent_of(place: int, spans: Sequence[Span]) -> int | None:
+    """Returns the innermost span around another one."""
+    start, end, *_ = spans[place]
+    around = [
+        i for i in range(place) if spans[i].start <= start and end <= spans[i].end
+    ]
+    return around[-1] if around else None
