@@ -953,6 +953,18 @@ def test_a_run_starts_from_another(finished, tmp_path):
     assert "Before, on `numbers-en-es`." in (run_dir / CARD_NAME).read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"epochs": 17}, "17 epochs"),
+        ({"epochs": 0, "max_minutes": 90}, "90 minutes"),
+        ({"epochs": 3, "max_minutes": 1.5}, "3 epochs or 1.5 minutes"),
+    ],
+)
+def test_how_long_a_run_may_take(options, told):
+    assert training._length_of(TrainingConfig(**options)) == told
+
+
 def test_a_finished_run_says_so(finished, tmp_path, capsys):
     """Catches: "Done" after nothing, and no word on how to go on."""
     shutil.copytree(finished, tmp_path / "run")

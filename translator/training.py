@@ -772,7 +772,8 @@ def _prepare_trainer(
         origins = [facts["corpus_info"], *origins]
     console.print(
         f"{model.count_params():,} parameters, {tokenizer.vocabulary_size:,} subwords, "
-        f"products in {keras.config.dtype_policy().compute_dtype}",
+        f"products in {keras.config.dtype_policy().compute_dtype}; at most "
+        f"{_length_of(config.training)}",
         highlight=False,
     )
     names = facts.get("translated_names", "").split()
@@ -792,6 +793,12 @@ def _prepare_trainer(
         translated_names=" ".join(names),
     )
     return trainer
+
+
+def _length_of(config: TrainingConfig) -> str:
+    """How long a run may take, such as `17 epochs or 60 minutes`."""
+    limits = {"epochs": config.epochs, "minutes": config.max_minutes}
+    return " or ".join(f"{limit:g} {unit}" for unit, limit in limits.items() if limit)
 
 
 def _check_unchanged(config: Config, info: CorpusInfo) -> None:

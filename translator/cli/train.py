@@ -27,7 +27,8 @@ def train(
     preset: Annotated[
         Preset,
         typer.Option(
-            help="Options to start from: tiny trains in minutes, best in two hours."
+            help="Options to start from: tiny trains in minutes, small does half the "
+            "work of base for each pair, best is base for two hours."
         ),
     ] = DEFAULT_PRESET,
     config: Annotated[
