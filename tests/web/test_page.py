@@ -73,6 +73,7 @@ def test_a_translation_with_its_alternatives_and_its_attention(page):
     """Mistake: a choice that is shown and not taken over; the first sentence always."""
     translate(page, TEXT)
     expect_translation(page, ANSWER)
+    assert page.locator("#target [aria-live=polite], #target[aria-live=polite]").count()
     page.get_by_label("I dluow ekil emos .eeffoc!! (-2.25)").check()
     expect_translation(page, "I dluow ekil emos .eeffoc!! erehW si eht ?noitats")
     page.locator("#sentence input").click()

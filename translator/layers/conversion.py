@@ -61,7 +61,8 @@ def to_torch(weights, layer=0, reverse=False):
 
     Raises:
         ValueError: Weights with `reset_after=False` or layer normalisation, which
-            PyTorch does not have.
+            PyTorch does not have. The first are known by their bias; without one they
+            cannot be told, and the result is of other equations.
     """
     kernel, recurrent_kernel, *biases = weights
     if len(biases) > 1 or any(bias.ndim != 2 for bias in biases):

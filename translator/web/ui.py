@@ -738,6 +738,7 @@ const tell = (event) => {
 };
 element.addEventListener("click", tell);
 element.addEventListener("keydown", tell);
+element.setAttribute("aria-live", "polite");  // it is read out when it changes
 """
 
 
