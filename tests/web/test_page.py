@@ -109,6 +109,27 @@ def test_it_translates_as_one_types(page):
     expect_translation(page, "dooG yad ot uoy")
 
 
+def test_what_comes_without_keys_is_translated(page):
+    """Mistake: a paste, a correction or a phone's keyboard that does nothing; a request
+    for each letter; the same text asked for twice, by its example and as typed."""
+    page.wait_for_timeout(1_000)  # for what the page itself asks
+    sent = []
+    page.on("request", lambda own: "queue/join" in own.url and sent.append(own))
+    page.locator("#source textarea").click()
+    page.keyboard.insert_text("red house")
+    expect_translation(page, "der esuoh")
+    page.keyboard.press("Backspace")
+    expect_translation(page, "der suoh")
+    assert len(sent) == 2
+    page.locator("#source textarea").press_sequentially(" and a garden", delay=20)
+    expect_translation(page, "der suoh dna a nedrag")
+    assert len(sent) == 3
+    page.get_by_text("What time does the next bus leave?").click()
+    expect_translation(page, "tahW emit seod eht txen sub ?evael")
+    page.wait_for_timeout(1_000)
+    assert len(sent) == 4
+
+
 def test_what_is_late_does_not_come_back(page):
     """Mistake: the translation of a text that is no longer there, in an empty page."""
     page.locator("#source textarea").press_sequentially("asleep")

@@ -1,14 +1,15 @@
 // What the browser does by itself: one listener for the whole page, as Gradio draws its
 // parts anew. Nothing is fetched from elsewhere.
 
-// The last text that was typed, when nothing was typed for a while.
+// The text that was typed, when nothing was typed for a while. Of many changes the last
+// goes on, and only while the user is in the box: an example asks for itself.
+let changes = 0;
 window.translatorTyped = async (...values) => {
-  const box = () => document.querySelector("#source textarea").value;
-  do {
-    values[0] = box();
-    await new Promise((done) => setTimeout(done, 350));
-  } while (values[0] !== box());
-  return values;
+  const change = ++changes;
+  await new Promise((done) => setTimeout(done, 350));
+  const box = document.querySelector("#source textarea");
+  if (change !== changes || document.activeElement !== box) return new Promise(() => {});
+  return [box.value, ...values.slice(1)];
 };
 
 window.translatorCount = (text, limit) => {

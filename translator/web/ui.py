@@ -301,7 +301,16 @@ def _connect(
     }
     page.button.click(**asked).then(**settle)
     page.source.submit(**asked).then(**settle)
-    page.source.input(
+    # First, as what comes after `translatorTyped` waits for it.
+    page.source.change(
+        None,
+        [page.source],
+        [page.counter],
+        js=f"(text) => window.translatorCount(text, {limit})",
+        **_QUICK,
+    )
+    # Gradio's `input` is that of keys alone: no paste, no delete, no phone.
+    page.source.change(
         handlers.show_typed,
         [page.source, page.as_typed, model, page.beam_size, page.count],
         [*state, page.note],
@@ -310,13 +319,6 @@ def _connect(
         show_progress="hidden",
         **_MODEL,
     ).then(**settle)
-    page.source.change(
-        None,
-        [page.source],
-        [page.counter],
-        js=f"(text) => window.translatorCount(text, {limit})",
-        **_QUICK,
-    )
     page.examples.click(
         lambda sample: sample[0], [page.examples], [page.source], **_QUICK
     ).then(**asked)
