@@ -992,6 +992,13 @@ def test_what_a_run_says_of_its_corpus(tmp_path):
     path.write_text("".join(lines[:-1]), "utf-8")
     with pytest.raises(UserError, match="has changed since the training began"):
         training._check_unchanged(config, corpus.info)
+    dev = tmp_path / "dev.tsv"
+    dev.write_text("".join(lines), "utf-8")
+    config = make_config("tiny", options=options | {"dev_corpus": (str(dev),)})
+    info = training.find_origin(config.data).info
+    dev.write_text("".join(lines[:-1]), "utf-8")
+    with pytest.raises(UserError, match="dev.tsv has changed since"):
+        training._check_unchanged(config, info)
 
 
 def test_nothing_to_resume(tmp_path):

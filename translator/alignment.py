@@ -4,6 +4,7 @@ Source: Bahdanau et al. 2015, section 5.2.1: the weights are a soft alignment; L
 al. 2006, "Alignment by Agreement": what both directions say is more often right.
 """
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,7 +35,7 @@ def link_words(translation: SentenceTranslation) -> np.ndarray | None:
     if (
         weights.shape != (len(target), len(source))
         or num_source != len(translation.source_text.split())
-        or num_target != len(hypothesis.text.split(" "))
+        or num_target != len(words_of(hypothesis.text))
         or not num_source
     ):
         return None
@@ -46,6 +47,12 @@ def link_words(translation: SentenceTranslation) -> np.ndarray | None:
         weights[rows][:, columns],
     )
     return looks * looks / (looks.sum(axis=0) + 1e-9)
+
+
+def words_of(translation: str) -> list[tuple[int, int]]:
+    """Returns where the words of a translation begin and end: what stands between plain
+    spaces, as others are inside of numbers."""
+    return [word.span() for word in re.finditer("[^ ]+", translation)]
 
 
 def _word_places(tokens: Sequence[str]) -> np.ndarray:

@@ -161,7 +161,7 @@ def _training(run_dir: Path, config: Config, facts: dict[str, Any]) -> str:
     lines = ["## Training", ""]
     if validations:
         last = validations[-1]
-        best = max(validations, key=lambda record: record["bleu"])
+        best = max(validations, key=lambda own: (own["bleu"], -own["loss"]))
         minutes = max(1, round(last["minutes"]))
         lines += [
             f"{_count(last['step'], 'step')} in {_count(minutes, 'minute')}, "

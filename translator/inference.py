@@ -168,9 +168,9 @@ class Translator(SubwordTranslator):
         self, source_ids: np.ndarray, search: SearchConfig
     ) -> HypothesisArrays:
         """Encodes a batch and searches for its translations, in the graph."""
-        numbers = (getattr(search, name) for name in _NUMBERS)
-        numbers = (tf.constant(number, tf.float32) for number in numbers)
-        found = self._search(search.beam_size)(source_ids, *numbers)
+        # As arrays: TensorFlow keeps a tensor for each float that it has ever seen.
+        numbers = (np.float32(getattr(search, name)) for name in _NUMBERS)
+        found = self._search(search.beam_size)(source_ids, *map(tf.constant, numbers))
         return HypothesisArrays(*(part.numpy() for part in found))
 
     def begin(self, source_ids: np.ndarray) -> tuple[Step, Any]:

@@ -6,6 +6,7 @@ from babel import Locale, UnknownLocaleError
 
 from translator.placeholders import NumberMarks
 
+_CHINESE = frozenset(("zh", "zho", "cmn", "yue"))
 # Burmese, Dzongkha, Japanese, Khmer, Lao, Thai, Tibetan; ISO 639-1 and -3.
 _WITHOUT_SPACES = frozenset("my mya dz dzo ja jpn km khm lo lao th tha bo bod".split())
 
@@ -37,10 +38,18 @@ def bleu_tokenizer(code: str) -> str:
         >>> bleu_tokenizer("es"), bleu_tokenizer("zh-TW"), bleu_tokenizer("ja")
         ('13a', 'zh', 'char')
     """
-    language = code.replace("_", "-").split("-")[0].lower()
-    if language in ("zh", "zho", "cmn", "yue"):
+    if _language_of(code) in _CHINESE:
         return "zh"  # characters of Chinese, and words of what is between them
-    return "char" if language in _WITHOUT_SPACES else "13a"
+    return "13a" if has_spaces(code) else "char"
+
+
+def has_spaces(code: str) -> bool:
+    """Returns whether a language has spaces between its words."""
+    return _language_of(code) not in _WITHOUT_SPACES | _CHINESE
+
+
+def _language_of(code: str) -> str:
+    return code.replace("_", "-").split("-")[0].lower()
 
 
 @cache

@@ -117,7 +117,7 @@ def test_a_full_disk_is_one_line(monkeypatch, capsys):
     assert caught.value.code == 2
     assert capsys.readouterr().err == (
         "error: cannot write runs/a/checkpoints/last.npz: No space left on device. "
-        "Make room; `translator train --resume` goes on.\n"
+        "Make room and try again; a training goes on with --resume.\n"
     )
     number = errno.EIO
     with pytest.raises(OSError, match="Input/output"):

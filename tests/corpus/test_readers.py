@@ -70,6 +70,23 @@ def test_what_spreadsheets_call_unicode_text(tmp_path, encoding, name):
 
 
 @pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.tsv.gz", gzip.compress(b"a\tb\n" * 99)[:20]),
+        ("a.tsv.gz", b"\x1f\x8b\x08\x00" + b"\xff" * 40),
+        ("a.tsv", "a\tb\r\n".encode("utf-16")[:-1]),
+    ],
+    ids=["cut", "damaged", "half a character"],
+)
+def test_a_file_that_was_cut_off(tmp_path, name, content):
+    """Catches: a traceback of the library that unpacks it; half a character read as
+    one that is unknown."""
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match="cannot read"):
+        list(read_pairs([tmp_path / name]))
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"1\tA red house.\tx\n22\tRain.\ty\n", "1, 22.*cut -f2,3"),

@@ -91,6 +91,14 @@ def test_a_word_is_of_a_language_that_can_be_translated(client, text):
     assert answer["detectedLanguage"]["language"] == "es"
 
 
+def test_the_language_is_that_of_the_text_and_not_of_its_tags(client):
+    """Catches: Spanish that is left as it is, for its English comments and styles."""
+    q = "<!-- What we show to the user --><p title='Hello'>Buenos días.</p>"
+    answer = ask(client, q=q, source="auto", target="en", format="html").json()
+    assert answer["detectedLanguage"]["language"] == "es"
+    assert answer["translatedText"].endswith("<p title='Hello'>.saíd soneuB</p>")
+
+
 def test_what_is_in_the_target_language_stays(client):
     texts = ["¿Dónde está la biblioteca?", "La casa es muy bonita."]
     answer = ask(client, q=texts, source="auto", target="es", alternatives=1).json()

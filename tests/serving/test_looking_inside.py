@@ -108,6 +108,9 @@ def test_an_answer_has_only_so_much_attention(translator):
         assert ask(client, text=SENTENCE, attention=True)["translations"]
         body = {"text": [SENTENCE] * 20, "attention": True}
         assert "at most 500 weights of the attention" in error_of(client, **body)
+        events = client.post("/v1/translate", json=body | {"stream": True}).text
+        assert "event: error" in events and "event: done" not in events
+        assert "at most 500 weights of the attention" in events
         assert ask(client, text=[SENTENCE] * 20)["translations"]
     service.close()
 

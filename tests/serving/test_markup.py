@@ -71,7 +71,13 @@ def render(markup, *targets):
         ("<p translate=no>no</p><p>yes</p>", ["yes"]),
         ('<b class="x notranslate">no<i>no</i></b>yes', ["yes"]),
         ("1 < 2 and 3 > 2", ["1", "2 and 3 > 2"]),
-        ("<p>unclosed <b>yes", ["unclosed yes"]),
+        ("<p>unclosed <b>yes", ["unclosed", "yes"]),
+        ("<p>a <b>b <i>c</b> d</p>", ["a", "b", "c", "d"]),
+        ("<i>one<br>two</i> <b>three</b> four", ["one", "two", "three four"]),
+        ("<i>one<br><b>two</b></i>", ["one", "two"]),
+        ("<p>see <a href=/a/>our page</a> now<a/></p>", ["see our page now"]),
+        ("<p translate=no id=/z/>no</p><p data-translate=no>yes</p>", ["yes"]),
+        ("<p class=notranslate>no</p>yes", ["yes"]),
         ("</p>yes<", ["yes"]),
         ("<p>...</p> \n", []),
         ("", []),
@@ -100,8 +106,8 @@ ROJA = [("La", 0), ("casa", 2), ("roja", 1), ("es", 3), ("vieja.", 4)]
         ("<b>The red house is old</b>.", "<b>La casa roja es vieja</b>."),
         ("<b>The red house is old.</b>", "<b>La casa roja es vieja.</b>"),
         ("The red<a></a> house is old.", "La <a></a>casa roja es vieja."),
-        ("The <b>red house is old.", "La casa <b>roja es vieja."),
-        ("The red</b> house is old.<b> </b>", "La </b>casa roja es vieja. <b></b>"),
+        ("The <b>_</b> red house is old.", "La <b></b>casa roja es vieja."),
+        ("The red house is old.<b> </b>", "La casa roja es vieja. <b></b>"),
         ("The <b>r</b>ed house is old.", "La casa <b>roja</b> es vieja."),
     ],
 )
@@ -153,6 +159,12 @@ def test_many_tags_take_a_moment():
     ):
         [block] = split_markup(tags + "yes").blocks
         assert block.text == "yes"
+    [block] = split_markup(
+        "a" + " " * 200_000 + "b"
+    ).blocks  # a minute for each line end
+    assert place_tags(block, translation_of(block.text)) is not None
+    [block] = split_markup("<p>a <i></i>" + "_ " * 3_000 + "</p>").blocks
+    assert place_tags(block, translation_of(block.text)).startswith("a _ _ ")
     [block] = split_markup("<b>" * 50 + "yes" + "</b>" * 50).blocks
     assert place_tags(block, translation_of("yes")) == "<b>" * 50 + "yes" + "</b>" * 50
 
@@ -193,6 +205,41 @@ def test_any_text_comes_back(seed):
         [join_pieces(block, pieces_of(block)) for block in markup.blocks]
     )
     assert html.unescape(joined) == text
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_tags_do_not_cross(seed):
+    """Catches: well-formed HTML that is none any more, wherever its words go."""
+    draw = random.Random(seed)
+
+    def write(depth):
+        for _ in range(draw.randint(1, 4)):
+            kind = draw.choice(["b", "i", "a", "", "", "", "br"])
+            if kind == "br":
+                yield "<br>"
+            elif kind and depth < 3:
+                yield f"<{kind}>{''.join(write(depth + 1))}</{kind}>"
+            else:
+                yield draw.choice(["red ", "house, ", "_ ", "Who? ", " ", "It is"])
+
+    markup = split_markup("".join(write(0)))
+    rendered = []
+    for block in markup.blocks:
+        targets = []
+        for sentence in split_sentences(block.text).sentences:
+            places = range(len(sentence.split()))
+            targets.append([(f"w{n}", draw.choice(places)) for n in places])
+        found = place_tags(block, translation_of(block.text, targets))
+        rendered.append(
+            join_pieces(block, pieces_of(block)) if found is None else found
+        )
+    open_tags = []
+    for is_end, name in re.findall("<(/?)([abi])>", markup.join(rendered)):
+        if is_end:
+            assert open_tags.pop() == name
+        else:
+            open_tags.append(name)
+    assert not open_tags
 
 
 def tags_of(text):

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import pytest
 from echo import Echo
@@ -80,6 +81,24 @@ def test_an_answer_that_takes_too_long_is_given_up(make_service):
     service.models[0].gatherer.close()
     asked = [sentence for sentences, *_ in translator.calls for sentence in sentences]
     assert {*asked} == {"first"}
+
+
+def test_the_time_is_that_of_the_whole_answer(make_service, monkeypatch):
+    """Catches: as many deadlines as parts: an answer that comes after minutes."""
+    translator = Echo()
+    service = make_service(translator, texts=2, seconds=0.4)
+    texts = [f"text {n}" for n in range(20)]
+    found = asyncio.run(service.translate_many(service.models[0], texts))
+    assert [own.text for own in found] == [text[::-1] for text in texts]
+    search = translator.search_sentences
+
+    def slow(*arguments):
+        time.sleep(0.1)
+        return search(*arguments)
+
+    monkeypatch.setattr(translator, "search_sentences", slow)
+    with pytest.raises(TooLateError):
+        asyncio.run(service.translate_many(service.models[0], texts))
 
 
 def test_a_closed_service_is_busy(make_service):

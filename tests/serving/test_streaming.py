@@ -133,7 +133,7 @@ def test_what_is_refused_is_no_stream(translator, open_client, body, status, mes
 
 def test_keys_limits_and_metrics_hold_for_streams(translator, open_client):
     translator.allowed.release(10)
-    with open_client(api_keys=["k"], rate_limit=1) as client:
+    with open_client(api_keys=["k"], rate_limit=2) as client:
         with stream(client, "Ab.") as answer:
             assert answer.status_code == 403
         client.headers["authorization"] = "Bearer k"

@@ -28,11 +28,12 @@ app.add_typer(data.app, name="data")
 for command in (train, translate, evaluate, export, pack):
     app.command()(command)
 
+_MAKE_ROOM = "Make room and try again; a training goes on with --resume."
 # What to do where the machine refuses, at whatever place of the program.
 _ADVICE = {
-    errno.ENOSPC: "Make room; `translator train --resume` goes on.",
-    errno.EDQUOT: "Make room; `translator train --resume` goes on.",
-    errno.EFBIG: "Make room; `translator train --resume` goes on.",
+    errno.ENOSPC: _MAKE_ROOM,
+    errno.EDQUOT: _MAKE_ROOM,
+    errno.EFBIG: _MAKE_ROOM,
     errno.EACCES: "Choose a place that you may write to.",
     errno.EPERM: "Choose a place that you may write to.",
     errno.EROFS: "Choose a place that you may write to.",

@@ -8,7 +8,7 @@ from typing import Any
 import translator
 from translator.config import DataConfig
 from translator.corpus.cleaning import CleaningReport
-from translator.corpus.origins import CorpusInfo, Origin, file_checksum
+from translator.corpus.origins import CorpusInfo, Origin
 from translator.corpus.pairs import Pair
 
 TRAIN_NAME = "train.tsv"
@@ -94,12 +94,10 @@ def _pairs(rows: list[list[str]]) -> list[Pair]:
 
 def _made_of(directory: Path, origin: Origin, config: DataConfig) -> dict[str, Any]:
     """All that the training pairs and the sets depend on; ready for JSON."""
-    development = {name: file_checksum(Path(name)) for name in config.dev_corpus}
     return {
         "version": translator.__version__,
         "info": origin.info,
         "shares": asdict(origin.shares),
-        "development": development,
         "num_generated_pairs": config.num_generated_pairs,
         "max_characters": config.max_characters,
         "max_length_ratio": config.max_length_ratio,

@@ -88,7 +88,8 @@ def find_origin(config: DataConfig, *, with_extra: bool = True) -> Origin:
         paths = [Path(name) for name in config.dev_corpus]
         shares = replace(origin.shares, dev=0.0)
         dev = partial(_read_files, paths, languages)
-        origin = replace(origin, dev=dev, shares=shares)
+        info = {**origin.info, "files": origin.info["files"] | _checksums(paths)}
+        origin = replace(origin, info=info, dev=dev, shares=shares)
     if with_extra and config.extra_corpus:
         paths = [Path(name) for name in config.extra_corpus]
         info = {**origin.info, "files": origin.info["files"] | _checksums(paths)}

@@ -36,6 +36,7 @@ _LANGUAGES = re.compile(f"{_LANGUAGE}-{_LANGUAGE}")
 _COMPRESSION_SUFFIXES = (".gz", ".zip")
 # Lines that tell whether the first column holds sentences.
 _NUM_SAMPLE_LINES = 50
+_READ_ERRORS = (OSError, EOFError, zlib.error, zipfile.BadZipFile)
 _ZIP_MARK = b"PK\x03\x04"  # of .xlsx, too
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -196,7 +197,7 @@ def _read_lines(path: Path, member: str = "") -> Iterator[tuple[int, str]]:
 def _read_line(file: "IO[bytes] | _Utf16Lines", path: Path, number: int) -> bytes:
     try:
         line = file.readline(MAX_LINE_BYTES + 1)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except (*_READ_ERRORS, UnicodeDecodeError) as error:
         raise UserError(f"{path}, line {number}: cannot read it: {error}.") from None
     if len(line) > MAX_LINE_BYTES:
         raise UserError(
@@ -236,7 +237,7 @@ def _open(path: Path, member: str) -> Iterator["IO[bytes] | _Utf16Lines"]:
                     "columns of sentences as text with tabs."
                 )
             yield _Utf16Lines(file) if start[:2] in _UTF16_MARKS else file
-    except (OSError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (*_READ_ERRORS, NotImplementedError) as error:
         raise UserError(f"cannot read {path}: {error}.") from None
 
 
@@ -244,7 +245,7 @@ class _Utf16Lines:
     """Lines of a file in UTF-16, whose byte order mark tells which, in UTF-8."""
 
     def __init__(self, file: IO[bytes]):
-        self._file = io.TextIOWrapper(file, "utf-16", errors="replace", newline="\n")
+        self._file = io.TextIOWrapper(file, "utf-16", newline="\n")
 
     def readline(self, size: int) -> bytes:
         return self._file.readline(size).encode()

@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse
 from starlette.datastructures import UploadFile
 
 from translator.files.document import FORMATS, Document, has_format, translated_name
-from translator.languages import language_name
+from translator.languages import has_spaces, language_name
 from translator.serving.access import check_access
 from translator.serving.detection import Detection
 from translator.serving.files import FileDesk
@@ -74,7 +74,10 @@ async def translate(request: Request) -> dict[str, Any]:
     source, target = str(source).lower(), str(target).lower()
     detected = None
     if source == _AUTO:
-        text = " ".join(map(str, texts))
+        text = " ".join(service.check_texts(texts))
+        if kind == "html":
+            blocks = (await run_in_threadpool(split_markup, text)).blocks
+            text = " ".join(block.text for block in blocks)
         detected = await run_in_threadpool(_detect_source, request, text, target)
         source = detected["language"]
     if detected and source == target:  # there is nothing to do
@@ -215,14 +218,23 @@ async def _translate_html(
     service: Service, model: Model, texts: list, num_alternatives: int
 ) -> tuple[list[str], list[list[str]]]:
     """Translates what stands between tags. It has no alternatives as a whole."""
-    texts = service.check_texts(texts)
-    markups = [await run_in_threadpool(split_markup, text) for text in texts]
+    markups = [
+        await run_in_threadpool(split_markup, text)
+        for text in service.check_texts(texts)
+    ]
     blocks = [block for markup in markups for block in markup.blocks]
-    found = await _translate_all(service, model, [block.text for block in blocks])
-    rendered = await run_in_threadpool(lambda: list(map(place_tags, blocks, found)))
+    found = await service.translate_many(model, [block.text for block in blocks])
+    # Without spaces nobody knows where a word is.
+    has_words = has_spaces(model.source_language) and has_spaces(model.target_language)
+    rendered = await run_in_threadpool(
+        lambda: [
+            place_tags(*pair) if has_words or not pair[0].spans else None
+            for pair in zip(blocks, found, strict=True)
+        ]
+    )
     failed = [place for place, own in enumerate(rendered) if own is None]
     pieces = [piece for place in failed for piece in pieces_of(blocks[place])]
-    remaining = iter(await _translate_all(service, model, pieces))
+    remaining = iter(await service.translate_many(model, pieces))
     for place in failed:
         own = [next(remaining).text for _ in pieces_of(blocks[place])]
         rendered[place] = join_pieces(blocks[place], own)
@@ -232,16 +244,6 @@ async def _translate_html(
         for markup in markups
     ]
     return joined, [[] for _ in texts]
-
-
-async def _translate_all(
-    service: Service, model: Model, texts: list[str]
-) -> list[Translation]:
-    """Translates any number of texts, as many at a time as a request may have."""
-    limit, found = service.limits.texts, []
-    for start in range(0, len(texts), limit):
-        found += await service.translate(model, texts[start : start + limit])
-    return found
 
 
 def _search(model: Model, num_alternatives: int):

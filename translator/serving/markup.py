@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from translator.alignment import link_words
+from translator.alignment import link_words, words_of
 from translator.text import split_sentences
 from translator.translations import SentenceTranslation, Translation
 
@@ -25,8 +25,12 @@ _PART = re.compile(
 _TAG = re.compile(r"<(/?)([a-zA-Z][\w-]*)(.*)>$", re.DOTALL)
 _KEPT_TAGS = frozenset(("script", "style", "code", "pre", "kbd", "samp", "textarea"))
 _KEPT_ATTRIBUTE = re.compile(
-    r"translate\s*=\s*[\"']?no\b|class\s*=\s*[\"'][^\"']*\bnotranslate\b", re.IGNORECASE
+    r"(?<![\w-])(?:translate\s*=\s*[\"']?no\b"
+    r"|class\s*=\s*(?:[\"'][^\"']*\bnotranslate\b|notranslate\b))",
+    re.IGNORECASE,
 )
+# A slash at the end of a value without quotes, as of an address.
+_SLASH_OF_VALUE = re.compile(r"=\s*[^\s\"']+$")
 _VOID_TAGS = frozenset(
     "area base br col embed hr img input link meta source track wbr".split()
 )
@@ -36,9 +40,9 @@ _INLINE_TAGS = frozenset(
     "strong sub sup time tt u var".split()
 )
 # A line end in HTML is a space.
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
 _BETWEEN_SPACES = re.compile(r"\S+")
-_LINE_END = re.compile(r"[ \t]*[\r\n]\s*")
+_LINE_END = re.compile(r"(?<![ \t])[ \t]*[\r\n]\s*")
 # Words of one translation with at most so many others in between belong together.
 _LARGEST_GAP = 1
 # Tags inside of one block; more are no text that somebody wrote.
@@ -115,23 +119,28 @@ def split_markup(text: str) -> Markup:
 
 
 def _blocks_of(items: list[str]) -> Iterator[str | Block]:
-    """Yields what stands between two tags that end a block: as one, or with too many
-    tags each text by itself."""
+    """Yields what stands between two tags that end a block: as one, but cut at tags
+    without a partner, and with too many tags at all of them."""
     if not _has_words(html.unescape("".join(items[::2]))):
         yield "".join(items)
+        return
+    tags = items[1::2]
+    cuts = _unpaired(tags) if len(tags) <= _MOST_TAGS else range(len(tags))
+    if cuts:
+        start = 0
+        for place in cuts:
+            yield from _blocks_of(items[2 * start : 2 * place + 1])
+            yield tags[place]
+            start = place + 1
+        yield from _blocks_of(items[2 * start :])
         return
     start = items[0][: len(items[0]) - len(items[0].lstrip())]
     items = [items[0].lstrip(), *items[1:]]
     end = items[-1][len(items[-1].rstrip()) :]
     items[-1] = items[-1].rstrip()
+    texts = list(map(_text_of, items[::2]))
     yield start
-    texts, tags = list(map(_text_of, items[::2])), items[1::2]
-    if len(tags) <= _MOST_TAGS:
-        yield Block("".join(texts), _spans(texts, tags), items)
-    else:
-        for place, item in enumerate(items):
-            is_text = place % 2 == 0 and _has_words(html.unescape(item))
-            yield Block(_text_of(item), [], [item]) if is_text else item
+    yield Block("".join(texts), _spans(texts, tags), items)
     yield end
 
 
@@ -139,25 +148,41 @@ def _text_of(item: str) -> str:
     return _LINE_END.sub(" ", html.unescape(item))
 
 
+def _unpaired(tags: list[str]) -> list[int]:
+    """Returns the places of opening and closing tags without a partner."""
+    found: list[int] = []
+    open_tags: list[tuple[str, int]] = []  # name and place
+    for place, (is_end, name) in enumerate(map(_kind_of, tags)):
+        if not is_end:
+            open_tags.append((name, place))
+        elif name in (own for own, _ in open_tags):
+            while open_tags[-1][0] != name:
+                found.append(open_tags.pop()[1])
+            open_tags.pop()
+        else:
+            found.append(place)
+    return sorted([*found, *(place for _, place in open_tags)])
+
+
+def _kind_of(tag: str) -> tuple[bool, str]:
+    """Returns whether a tag is a closing one, and its name."""
+    is_end, name, _ = _TAG.match(tag).groups()
+    return bool(is_end), name.lower()
+
+
 def _spans(texts: list[str], tags: list[str]) -> list[Span]:
-    """Pairs the tags between some texts. One without its partner stands at a point."""
+    """Returns the pairs of the tags between some texts; none is without a partner."""
     spans: list[Span] = []
-    open_spans: list[tuple[str, int]] = []  # name, and place among the spans
+    open_places: list[int] = []
     position = 0
     for text, tag in zip(texts, tags, strict=False):
         position += len(text)
-        is_end, name, _ = _TAG.match(tag).groups()
-        names = [own for own, _ in open_spans]
-        if not is_end:
-            open_spans.append((name.lower(), len(spans)))
-            spans.append(Span(position, position, tag, ""))
-        elif name.lower() in names:
-            while open_spans[-1][0] != name.lower():
-                open_spans.pop()
-            _, place = open_spans.pop()
+        if _kind_of(tag)[0]:
+            place = open_places.pop()
             spans[place] = spans[place]._replace(end=position, closing=tag)
         else:
-            spans.append(Span(position, position, "", tag))
+            open_places.append(len(spans))
+            spans.append(Span(position, position, tag, ""))
     return spans
 
 
@@ -185,7 +210,7 @@ class _OpenTags:
                 self._counts[last] -= 1
                 if last == name:
                     break
-        elif rest.endswith("/"):
+        elif rest.endswith("/") and not _SLASH_OF_VALUE.search(rest):
             return ""
         elif name not in _VOID_TAGS:
             is_kept = name in _KEPT_TAGS or bool(_KEPT_ATTRIBUTE.search(rest))
@@ -299,7 +324,7 @@ class _Places:
             if not len(own):  # then the word that comes from them more than others do
                 own = [links[:, words].sum(axis=1).argmax()]
             run = _longest_run([*own], self._largest_gap)
-            target_words = [word.span() for word in re.finditer("[^ ]+", target)]
+            target_words = words_of(target)
             start, end = target_words[run[0]][0], target_words[run[-1]][1]
         # Marks at the end come along if one was inside; and so do those in front, as ¿
         # belongs to ?.

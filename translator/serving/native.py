@@ -205,7 +205,7 @@ async def translate(body: TranslationRequest, request: Request) -> Any:
         # What is refused is refused as without a stream: before it begins.
         first = await anext(parts, None)
         return StreamingResponse(
-            _events(first, parts, service.check_texts(texts), model, body),
+            _events(first, parts, service, model, body, service.check_texts(texts)),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-cache"},
         )
@@ -213,7 +213,8 @@ async def translate(body: TranslationRequest, request: Request) -> Any:
         found = [await _complete(service, model, texts, search, body)]
     else:
         found = await service.translate(model, texts, search, body.num_hypotheses)
-    _check_num_weights(found, body, service.limits.weights)
+    size = sum(_num_weights(own, body) for text in found for own in text.sentences)
+    _check_num_weights(size, service.limits.weights)
     # Of a long text it takes a while, which other clients need not wait for.
     answer = await run_in_threadpool(_answer, found, model, body)
     if body.tree or body.gates:
@@ -320,22 +321,18 @@ def _check_is_sentence(what: str, sentences: Sequence, at_least: int = 0) -> Non
         )
 
 
-def _check_num_weights(
-    found: list[Translation], body: TranslationRequest, limit: int
-) -> None:
-    """Raises a UserError where the attention is more than an answer can hold."""
+def _num_weights(sentence: SentenceTranslation, body: TranslationRequest) -> int:
+    """Returns how many weights of the attention its answer lists."""
     if not body.attention:
-        return
-    size = sum(
-        hypothesis.attention_weights.size
-        for translation in found
-        for sentence in translation.sentences
-        for hypothesis in sentence.hypotheses
-    )
+        return 0
+    return sum(own.attention_weights.size for own in sentence.hypotheses)
+
+
+def _check_num_weights(size: int, limit: int) -> None:
     if size > limit:
         raise UserError(
             f"an answer may have at most {limit:,} weights of the attention. This one "
-            f"would have {size:,}. Send the texts in parts."
+            f"has {size:,} or more. Send the texts in parts."
         )
 
 
@@ -354,23 +351,27 @@ def _rounded(values: np.ndarray) -> list[list[float]]:
 async def _events(
     first: Part | None,
     parts: AsyncIterator[Part],
-    texts: list[str],
+    service: Service,
     model: Model,
     body: TranslationRequest,
+    texts: list[str],
 ) -> AsyncIterator[str]:
     """Yields an event for each sentence, and one for the whole or for an error."""
-    done = []
+    done, size = [], 0
     try:
         part = first
         while part:
             done.append(part)
+            size += _num_weights(part.translation, body)
+            _check_num_weights(size, service.limits.weights)
             yield _event("sentence", _sentence_event(part, body))
             part = await anext(parts, None)
+        yield await run_in_threadpool(
+            lambda: _event("done", _answer(join_parts(texts, done), model, body))
+        )
     except Exception as error:
         _, message = explain(error)
         yield _event("error", ErrorAnswer(error=message))
-        return
-    yield _event("done", _answer(join_parts(texts, done), model, body))
 
 
 def _event(name: str, data: BaseModel) -> str:

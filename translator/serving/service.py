@@ -283,6 +283,17 @@ class Service:
         self.check_num_hypotheses(model, num_hypotheses, search)
         return await _ask(model, texts, search, num_hypotheses, self._deadline())
 
+    async def translate_many(
+        self, model: Model, texts: Sequence[str]
+    ) -> list[Translation]:
+        """As `translate`, for more texts than one request may have; in as much time."""
+        self.check_size(texts)
+        deadline, limit, found = self._deadline(), self.limits.texts, []
+        for start in range(0, len(texts), limit):
+            some = self.check_texts(texts[start : start + limit])
+            found += await _ask(model, some, model.translator.search, 1, deadline)
+        return found
+
     async def look_inside(self, look: Callable[[], T]) -> T:
         """Runs what does without batches, such as a search with a given beginning: for
         all clients on one thread, one after the other.

@@ -93,11 +93,7 @@ async def predict(
 async def _translate(
     service: Service, model: Model, texts: list[str]
 ) -> dict[str, list]:
-    service.check_size(texts)
-    limit = service.limits.texts
-    translations = []
-    for start in range(0, len(texts), limit):
-        translations += await service.translate(model, texts[start : start + limit])
+    translations = await service.translate_many(model, texts)
     return {
         "translation": [translation.text for translation in translations],
         "score": [translation.score for translation in translations],
