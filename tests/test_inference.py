@@ -268,7 +268,7 @@ def test_damaged_file(copy, name):
 
 
 def test_no_folder(tmp_path):
-    assert "is not a run folder" in error_of(Translator.load, tmp_path / "nothing")
+    assert "there is no folder" in error_of(Translator.load, tmp_path / "nothing")
 
 
 def test_a_card_is_not_needed(copy):

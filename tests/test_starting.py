@@ -64,7 +64,7 @@ def test_what_an_older_run_does_not_tell(tmp_path):
         ({"encoder_units": 64}, "encoder_units is 48 in .*Received: 64"),
         ({"vocabulary_size": 5_000}, "vocabulary_size is 900 in .*Received: 5000"),
         ({"placeholders": 0.5}, "has no placeholders"),
-        ({"start_from": "nowhere"}, "nowhere is not a run folder"),
+        ({"start_from": "nowhere"}, "there is no folder nowhere"),
     ],
 )
 def test_options_that_the_model_cannot_have(start, options, expected):
