@@ -210,8 +210,9 @@ def test_a_bidirectional_encoder_equals_its_loops(documented):
     for layer in (layer for pair in pairs for layer in pair):
         layer.runs_cudnn = False
     expected = encoder(inputs, mask, training=True)
-    np.testing.assert_allclose(found.outputs, expected.outputs, rtol=0, atol=1e-12)
-    np.testing.assert_allclose(found.state, expected.state, rtol=0, atol=1e-12)
+    # The layers inside compute in 32 bits, and add up as the processor does.
+    np.testing.assert_allclose(found.outputs, expected.outputs, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.state, expected.state, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

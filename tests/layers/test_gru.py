@@ -283,10 +283,11 @@ def test_padding_changes_nothing_in_either_direction():
         padded, mask=np.arange(T + 3) < np.full((B, 1), T)
     )
 
-    np.testing.assert_array_equal(padded_outputs[:, :T], outputs)
+    # A product of more rows may add up in another order: it depends on the processor.
+    np.testing.assert_allclose(padded_outputs[:, :T], outputs, rtol=0, atol=1e-6)
     np.testing.assert_array_equal(padded_outputs[:, T:], np.zeros((B, 3, 2 * U)))
     for state, padded_state in zip(states, padded_states, strict=True):
-        np.testing.assert_array_equal(padded_state, state)
+        np.testing.assert_allclose(padded_state, state, rtol=0, atol=1e-6)
 
 
 def test_stateful_layer_continues():

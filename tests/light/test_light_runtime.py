@@ -217,7 +217,7 @@ def test_each_kind_of_folder_loads(run_dir, onnx_dir, tmp_path):
     """Catches: one kind of folder taken for another."""
     assert isinstance(load_translator(str(onnx_dir)), OnnxTranslator)
     assert isinstance(load_translator(run_dir), Translator)
-    assert "not a run folder" in error_of(load_translator, tmp_path / "nothing")
+    assert "there is no folder" in error_of(load_translator, tmp_path / "nothing")
 
 
 def test_a_saved_model_loads(translator, tmp_path):
