@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from translator.tokenizer import WORD_START
 from translator.translations import SentenceTranslation
 
-_WORD_START, _END = "▁", "</s>"
+_END = "</s>"
 
 
 def link_words(translation: SentenceTranslation) -> np.ndarray | None:
@@ -59,6 +60,6 @@ def _word_places(tokens: Sequence[str]) -> np.ndarray:
     """Returns the place of the word that each subword belongs to; -1 for the end."""
     places, place = [], -1
     for token in tokens:
-        place += token.startswith(_WORD_START) or place < 0
+        place += token.startswith(WORD_START) or place < 0
         places.append(-1 if token == _END else place)
     return np.array(places, np.int64)

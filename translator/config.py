@@ -213,8 +213,8 @@ class TrainingConfig(_Options):
     warmup_steps: int = Field(
         200,
         ge=0,
-        description="Steps over which the rate rises from zero; at most a tenth of the "
-        "run.",
+        description="Steps over which the rate rises from zero; of a short run a "
+        "tenth, but 20 at least.",
     )
     decay: Literal["cosine", "inverse_sqrt", "constant"] = Field(
         "cosine", description="How the learning rate falls after the warm-up."

@@ -116,7 +116,7 @@ def test_a_full_disk_is_one_line(monkeypatch, capsys):
         run()
     assert caught.value.code == 2
     assert capsys.readouterr().err == (
-        "error: cannot write runs/a/checkpoints/last.npz: No space left on device. "
+        "error: cannot use runs/a/checkpoints/last.npz: No space left on device. "
         "Make room and try again; a training goes on with --resume.\n"
     )
     number = errno.EIO

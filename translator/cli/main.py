@@ -90,7 +90,7 @@ def run() -> None:
     except OSError as error:
         if error.errno not in _ADVICE:
             raise
-        place = f"cannot write {error.filename}: " if error.filename else ""
+        place = f"cannot use {error.filename}: " if error.filename else ""
         advice = _ADVICE[error.errno]
         typer.echo(f"error: {place}{error.strerror}. {advice}", err=True)
         sys.exit(2)

@@ -39,9 +39,9 @@ _INLINE_TAGS = frozenset(
     "a abbr b bdi bdo big cite del dfn em font i ins label mark q s small span strike "
     "strong sub sup time tt u var".split()
 )
-# A line end in HTML is a space.
 _WORD = re.compile(r"[^\W_]+")
 _BETWEEN_SPACES = re.compile(r"\S+")
+# A line end in HTML is a space.
 _LINE_END = re.compile(r"(?<![ \t])[ \t]*[\r\n]\s*")
 # Words of one translation with at most so many others in between belong together.
 _LARGEST_GAP = 1
