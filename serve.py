@@ -221,9 +221,9 @@ def run_server(app: Any, listener: socket.socket, line: str) -> None:
     """Serves until Ctrl-C or SIGTERM; prints the line once it answers."""
     import uvicorn
 
-    from translator.serving.protocol import patient_protocol
+    from translator.serving.protocol import PatientServer, patient_protocol
 
-    class Server(uvicorn.Server):
+    class Server(PatientServer):
         async def startup(self, sockets=None):
             await super().startup(sockets)
             typer.echo(f"{line} (Ctrl-C stops it)")
@@ -235,14 +235,14 @@ def run_server(app: Any, listener: socket.socket, line: str) -> None:
     # The server handles both signals itself, and then raises them once more.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
+    limits = app.state.service.limits
     config = uvicorn.Config(
         app,
-        http=patient_protocol(app.state.service.limits.body_seconds),
+        http=patient_protocol(limits.body_seconds),
         log_level="warning",
         access_log=False,
-        timeout_graceful_shutdown=5,
     )
-    Server(config).run([listener])
+    Server(config, app.state.metrics.is_idle, limits.seconds).run([listener])
 
 
 if __name__ == "__main__":

@@ -348,6 +348,7 @@ def test_metrics_count_by_route_and_never_by_what_was_typed(client):
     assert 'translator_requests_total{route="/translate",status="200"} 1.0' in text
     assert 'translator_requests_total{route="/translate",status="400"} 1.0' in text
     assert 'translator_waiting_characters{model="en-es"} 0.0' in text
+    assert "translator_requests_in_progress 1.0" in text  # that for the metrics
     assert "strange" not in text and "nothing" not in text
 
 

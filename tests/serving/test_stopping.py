@@ -28,3 +28,14 @@ def test_a_request_under_way_is_answered_and_new_ones_are_refused(stream):
     assert answer.status_code == 200 and ".eno wols A" in answer.text
     assert ("event: done" in answer.text) == stream
     assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_an_open_page_does_not_hold_it_up():
+    """Catches: seconds of waiting, and a traceback, at each Ctrl-C with a page open."""
+    process, address = start_server()
+    heartbeat = f"{address}gradio_api/heartbeat/somebody"
+    with httpx.stream("GET", heartbeat, timeout=60) as page:
+        assert next(page.iter_lines()) == "data: ALIVE"
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=4)
+    assert (process.returncode, output, errors) == (0, "", "")

@@ -25,6 +25,8 @@ from translator.serving.errors import ErrorAnswer, add_error_answers, error_answ
 from translator.serving.files import FileDesk
 from translator.serving.service import Service
 
+# What an open page asks for, to be told when the server has gone.
+_ENDLESS_PATH = "/gradio_api/heartbeat/"
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -64,7 +66,7 @@ def create_app(
     add_error_answers(app)
     limits = service.limits
     app.add_middleware(_BodyLimit, limits.body_bytes, limits.body_seconds)
-    metrics = _Metrics(service)
+    metrics = app.state.metrics = _Metrics(service)
     app.add_route("/metrics", metrics.answer, include_in_schema=False)
     app.add_middleware(_Measured, metrics)
     if origins:
@@ -164,6 +166,8 @@ class _Measured:
             await self.app(scope, receive, send)
             return
         start, status = time.perf_counter(), 500
+        is_endless = scope["path"].startswith(_ENDLESS_PATH)
+        self.metrics.under_way += not is_endless
 
         async def noted_send(message: Message) -> None:
             nonlocal status
@@ -173,15 +177,22 @@ class _Measured:
         try:
             await self.app(scope, receive, noted_send)
         finally:
+            self.metrics.under_way -= not is_endless
             route = getattr(scope.get("route"), "path", "other")
             self.metrics.count(route, status, time.perf_counter() - start)
 
 
 class _Metrics:
-    """Counts requests for Prometheus, by route and status: labels that are bounded."""
+    """Counts requests for Prometheus, by route and status: labels that are bounded.
+
+    Attributes:
+        under_way: Requests that are being answered, but those that last as long as a
+            page is open.
+    """
 
     def __init__(self, service: Service):
         self._service = service
+        self.under_way = 0
         self.registry = CollectorRegistry()
         labels = ("route", "status")
         self._requests = Counter(
@@ -206,6 +217,15 @@ class _Metrics:
         for model in self._service.models:
             waiting.add_metric((model.name,), model.gatherer.waiting)
         yield waiting
+        yield GaugeMetricFamily(
+            "translator_requests_in_progress",
+            "Requests that are being answered",
+            self.under_way,
+        )
+
+    def is_idle(self) -> bool:
+        """Tells whether all requests are answered, but those of open pages."""
+        return not self.under_way
 
     def count(self, route: str, status: int, seconds: float) -> None:
         """Notes that a request was answered."""

@@ -1,8 +1,53 @@
 """HTTP as uvicorn speaks it, but not for ever with a client that does not."""
 
 import asyncio
+import socket
+from collections.abc import Callable
 
+import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+_LOOK_SECONDS = 0.1  # between two looks whether all is answered
+_SPARE_SECONDS = 5.0  # for answers that come at the very end of their time
+
+
+class PatientServer(uvicorn.Server):
+    """Answers what it was asked before it stops, and waits for nothing else.
+
+    uvicorn waits for all connections; but that of an open page ends when the page is
+    closed.
+
+    Args:
+        config: Its options; how long to wait is set here.
+        is_idle: Tells whether all requests are answered, but those that never end.
+        seconds: That an answer may take.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, is_idle: Callable[[], bool], seconds: float
+    ):
+        config.timeout_graceful_shutdown = seconds + _SPARE_SECONDS
+        super().__init__(config)
+        self._is_idle = is_idle
+        self._seconds = seconds
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Takes no more requests, and returns when those under way are answered."""
+        closing = asyncio.create_task(self._close_when_idle())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            closing.cancel()
+
+    async def _close_when_idle(self) -> None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                while not self._is_idle():
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError:
+            pass
+        for connection in list(self.server_state.connections):
+            connection.transport.close()
 
 
 def patient_protocol(seconds: float) -> type[asyncio.Protocol]:
