@@ -62,9 +62,18 @@ def test_the_tree_holds_the_hypotheses(engine):
     assert not any(nodes[p].fate != "kept" for p in parents if p is not None)
 
 
-def test_a_blank_sentence_has_nothing_inside(engine):
+def test_a_blank_sentence_has_nothing_inside(engine, translator):
     assert search_tree(engine, " ") == []
     assert alternatives(engine, "", "") == []
+    assert read_gates(translator, " ", ["</s>"]) == []
+
+
+def test_what_cannot_be_looked_at(translator, onnx_dir):
+    """Catches: an error of `range`, or of an attribute that is not there."""
+    with pytest.raises(ValueError, match="count must be at least 1. Received: 0"):
+        alternatives(translator, SENTENCE, "", count=0)
+    with pytest.raises(ValueError, match="gates of .* cannot be read. Use the run"):
+        read_gates(OnnxTranslator.load(onnx_dir), SENTENCE, ["</s>"])
 
 
 def test_alternatives_are_different_words_behind_the_same_beginning(engine):

@@ -169,6 +169,20 @@ def test_loss_is_float32_in_half_precision():
     assert loss.num_tokens == 2_000
 
 
+def test_no_smoothing_may_be_an_integer():
+    logits, ids = random_logits(1, (6, V)), IDS.ravel()
+    none, zero = (smoothed_cross_entropy(logits, ids, share)[0] for share in (0.0, 0))
+    np.testing.assert_array_equal(none, zero)
+
+
+@pytest.mark.parametrize(("rows", "r_drop"), [(2, 0.0), (1, 2.0), (3, 2.0)])
+def test_each_row_of_targets_has_its_features(rows, r_drop):
+    """Catches: a second pass that is left out in silence; rows that are not there."""
+    logits = np.repeat(random_logits(7), rows, axis=0)
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="rows for"):
+        identity_loss(logits, IDS, MASK, r_drop=r_drop)
+
+
 def test_wrong_shapes_are_refused():
     """Catches: a mask of the source given for the target, broadcast in silence."""
     with pytest.raises(ValueError):

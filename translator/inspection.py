@@ -152,7 +152,15 @@ def alternatives(
         count: At most so many, of different words, the likeliest first.
         search: How to search on behind each word; default, the run's own options.
         is_protected: As of its `SentenceTranslation`.
+
+    Returns:
+        Alternatives; none for a blank sentence, or one that is only copied.
+
+    Raises:
+        ValueError: `count` below 1.
     """
+    if count < 1:
+        raise ValueError(f"count must be at least 1. Received: {count}.")
     search = search or translator.search
     prepared = translator.prepare(sentence, is_protected)
     prefix = prepared.unfinish(prefix)
@@ -202,11 +210,22 @@ def read_gates(
 
     Returns:
         The encoder's GRUs, from the lowest layer, and then the decoder's, which read
-        at each step the token before the one that they help to write.
+        at each step the token before the one that they help to write. None for a blank
+        sentence, which no network reads.
+
+    Raises:
+        ValueError: A translator without gates: see its `has_gates`.
     """
+    if not translator.has_gates:
+        raise ValueError(
+            f"the gates of {translator.name} cannot be read. Use the run folder of one "
+            "network."
+        )
     model, tokenizer = translator.model, translator.tokenizer
     prepared = translator.prepare(sentence, is_protected)
     [ids] = tokenizer.encode_batch([prepared.text])
+    if ids == [EOS_ID]:
+        return []
     source_ids = np.array([ids], np.int32)
     mask = np.ones_like(source_ids, bool)
     tokens = tokenizer.tokens(ids)

@@ -1,7 +1,7 @@
 """The training objective: label-smoothed cross-entropy over real tokens.
 
 Shapes: B batch, T target length, E embedding dim, V vocabulary size, N real tokens of
-a batch, or of a block of it.
+a batch, or of a block of it, P passes over a batch, R = P * B rows.
 """
 
 from typing import NamedTuple
@@ -40,7 +40,7 @@ def masked_cross_entropy(
 
     The output layer, the largest product of the model, never sees padding, and its
     logits are never in memory as a whole: a block of tokens at a time goes through
-    the layer, the loss and the gradients of both. The gradient can be taken once.
+    the layer, the loss and the gradients of both.
 
     With `r_drop` a, the features are of two passes over the same batch, with other
     dropout masks, and the predictions p and q of the two shall agree. A token's loss is
@@ -66,8 +66,16 @@ def masked_cross_entropy(
 
     Returns:
         `LossSum`, float32.
+
+    Raises:
+        ValueError, tf.errors.InvalidArgumentError: Shapes that do not fit.
     """
     num_passes = 2 if r_drop else 1
+    tf.debugging.assert_equal(
+        tf.shape(features)[0],
+        num_passes * tf.shape(target_ids)[0],
+        f"the features must have {num_passes} rows for each row of targets",
+    )
     tf.debugging.assert_shapes(
         [
             (features, "RTE"),
@@ -128,7 +136,7 @@ def smoothed_cross_entropy(logits, target_ids, label_smoothing=0.0):
         tf.reduce_max(probs, axis=-1)
     )
     places = tf.stack([tf.range(tf.size(target_ids)), target_ids], axis=1)  # (N, 2)
-    target_share = 1 - label_smoothing
+    target_share = 1.0 - label_smoothing
     target_logits = tf.gather(logits, target_ids, axis=1, batch_dims=1)
     loss = normalizer - target_share * target_logits
     if label_smoothing:

@@ -98,6 +98,9 @@ class Seq2Seq(keras.Model):
 
     Returns:
         `DecoderOutput`; `to_logits` turns its features into logits.
+
+    It is kept as the weights and options of a run folder (`checkpoints`), not by
+    `model.save`.
     """
 
     def __init__(

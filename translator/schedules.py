@@ -11,13 +11,13 @@ _SHORTEST_WARMUP = 20  # steps: to trace the first one may take a tenth of the r
 def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
     """Returns the rate of one step.
 
-    It rises linearly over `warmup_steps`, then falls. Of a short run the rise takes a
-    tenth, but 20 steps at least:
+    It is peak * rise * decay. The rise takes `warmup_steps`, of a short run a tenth,
+    but then 20 steps at least:
 
-        rise            max(step / warmup_steps, min(10 * progress, step / 20))
-        cosine          peak * (1 + cos(pi * progress)) / 2
-        inverse_sqrt    peak * min(1, sqrt(warmup_steps / step))
-        constant        peak
+        rise    min(1, max(step / warmup_steps, min(10 * progress, step / 20)))
+        decay   cosine: (1 + cos(pi * progress)) / 2
+                inverse_sqrt: min(1, sqrt(warmup_steps / step))
+                constant: 1
 
     Source: Loshchilov and Hutter 2017 (cosine); Vaswani et al. 2017, section 5.3
     (inverse square root).

@@ -182,6 +182,47 @@ def test_dot_needs_equal_widths():
         DotAttention().build((B, T, 6), (B, S, 4))
 
 
+def test_general_needs_the_width_it_was_made_for():
+    with pytest.raises(ValueError, match=r"queries of width 5\. Received: 6"):
+        GeneralAttention(5).build((B, T, 6), (B, S, 4))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_built_before_it_is_asked(kind):
+    """Catches: Keras' message about arguments with the suffix _shape."""
+    make, outputs_dim = KINDS[kind]
+    with pytest.raises(ValueError, match=r"no weights yet. Call its build"):
+        make().memory(np.ones((B, S, outputs_dim), "float32"), MASK)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_parts_compute_in_the_layers_own_precision(kind, dtype):
+    """Catches: products in the global precision, or sums of two precisions."""
+    make, outputs_dim = KINDS[kind]
+    layer = type(layer := make()).from_config(layer.get_config() | {"dtype": dtype})
+    layer.build((B, T, Q), (B, S, outputs_dim))
+    query, outputs = np.ones((B, T, Q)), np.ones((B, S, outputs_dim))
+    memory = layer.memory(keras.ops.cast(outputs, layer.compute_dtype), MASK)
+    found = layer(query, memory)
+    assert {own.dtype.name for own in found} == {layer.compute_dtype}
+
+
+def test_the_weights_are_the_mean_of_the_heads():
+    layer, query, outputs = random_attention("multi_head", np.random.default_rng(8))
+    memory = layer.memory(outputs, MASK)
+    heads = np.array(layer.head_weights(query, memory))
+    assert heads.shape == (B, 2, T, S) and abs(heads[:, 0] - heads[:, 1]).max() > 0.1
+    found = layer(query, memory).attention_weights
+    np.testing.assert_allclose(heads.mean(axis=1), found, rtol=1e-6)
+
+
+@pytest.mark.parametrize("num_heads", [0, -2, 2.0, True])
+def test_a_number_of_heads_is_positive(num_heads):
+    with pytest.raises(ValueError, match="num_heads must be an integer of at least 1"):
+        MultiHeadAttention(8, num_heads)
+
+
 def test_heads_must_divide_the_units():
     with pytest.raises(ValueError, match=r"num_heads must divide.*Received: 3 and 8"):
         MultiHeadAttention(8, num_heads=3)

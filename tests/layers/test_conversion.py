@@ -138,6 +138,15 @@ def test_exchanged_update_gate(x, reset_after):
     np.testing.assert_allclose(output, textbook, atol=1e-12)
 
 
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_gains_are_refused(x, use_bias):
+    """Mistake: kernel and gain negated both, which changes nothing."""
+    layer = GRU(U, use_bias=use_bias, layer_normalization=True)
+    layer.build(x.shape)
+    with pytest.raises(ValueError, match="without layer normalisation"):
+        exchange_update_gate(layer.get_weights())
+
+
 def test_other_weights_are_refused(x):
     """Mistake: no checks; NumPy's own errors, or none."""
     state_dict = random_state_dict(bidirectional=False)

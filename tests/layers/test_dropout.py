@@ -29,6 +29,13 @@ def test_a_share_is_dropped_and_the_rest_made_larger(rate, dtype):
         assert abs(other.mean() - (1 - rate) ** 2) < spread / other.size**0.5
 
 
+def test_what_it_does_not_have_is_refused():
+    with pytest.raises(ValueError, match="below 1. Received: rate=1.0"):
+        Dropout(1.0)
+    with pytest.raises(ValueError, match="no noise_shape"):
+        Dropout(0.5, noise_shape=(4, 1))
+
+
 def test_each_call_has_its_own_mask_and_a_seed_repeats_them():
     """Catches: a seed that is not counted up; dropout outside of training."""
     one, two = (Dropout(0.4, seed=3) for _ in range(2))

@@ -604,3 +604,49 @@ def test_parts_equal_the_whole(num_parts):
         found.append([outputs, last, *tape.gradient(loss, [inputs, *weights])])
     for expected, result in zip(*found, strict=True):
         np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("reset_after", [True, False])
+def test_second_derivatives_are_those_of_the_cell(reset_after):
+    """Catches: a gradient of our own that is itself taken for a constant."""
+    rng = np.random.default_rng(5)
+    inputs = tf.constant(rng.normal(size=(2, 4, 3)))
+    mask = tf.sequence_mask([4, 2], 4)
+    layer = GRU(5, reset_after=reset_after, dtype="float64", return_sequences=True)
+    layer.build(inputs.shape)
+
+    def loop(inputs):
+        state, outputs = tf.zeros([2, 5], tf.float64), []
+        for step in range(4):
+            new, _ = layer.cell(inputs[:, step], [state])
+            state = tf.where(mask[:, step, None], new, state)
+            outputs.append(state)
+        return tf.stack(outputs, axis=1)
+
+    found = []
+    for run in (lambda x: layer(x, mask=mask), loop):
+        with tf.GradientTape() as outer:
+            outer.watch(inputs)
+            with tf.GradientTape() as inner:
+                inner.watch(inputs)
+                loss = tf.reduce_sum(run(inputs) ** 2)
+            penalty = tf.reduce_sum(inner.gradient(loss, inputs) ** 2)
+        kernels = [layer.cell.kernel.value, layer.cell.recurrent_kernel.value]
+        found.append(outer.gradient(penalty, [inputs, *kernels]))
+    for ours, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-9)
+
+
+def test_gates_outside_of_a_call():
+    """Catches: weights in float32 times inputs in float16; no weights, no word."""
+    cell = GRUCell(3, dtype="mixed_float16")
+    with pytest.raises(ValueError, match="no weights yet"):
+        cell.gates(np.ones((2, 4)), np.ones((2, 3)))
+    cell(np.ones((2, 4)), cell.get_initial_state(2))
+    gates = cell.gates(tf.ones([2, 4], tf.float16), tf.ones([2, 3], tf.float16))
+    assert {gate.dtype for gate in gates} == {tf.float32}
+
+
+def test_it_does_not_unroll():
+    with pytest.raises(ValueError, match="cannot be unrolled"):
+        GRU(3, unroll=True)

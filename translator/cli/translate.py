@@ -73,8 +73,8 @@ def translate(
     is split, translated, and joined again.
 
     With --scores a line is NUMBER, SCORE and TRANSLATION with tabs between them,
-    numbered from 1 as the input lines are. The score is the log-probability over the
-    length, or the mean of those of several sentences.
+    numbered from 1 as the input lines are. The score is log_prob / length **
+    length_penalty, or the mean of those of several sentences.
 
     With --nbest there are several such lines for each line of the input, which is
     taken as one sentence.

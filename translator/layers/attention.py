@@ -10,6 +10,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from translator.layers.checks import check_positive
 from translator.layers.dense import Dense, multiply_rows
 
 
@@ -59,6 +60,14 @@ def masked_softmax(attention_scores, mask):
     return weights * ops.cast(mask, weights.dtype)
 
 
+def _check_built(layer):
+    if not layer.built:
+        raise ValueError(
+            f"{layer.name} has no weights yet. Call its build(query_shape, "
+            "outputs_shape) first."
+        )
+
+
 class _Attention(keras.layers.Layer):
     """Base of the single-headed kinds: they differ in keys and in `scores`.
 
@@ -72,10 +81,14 @@ class _Attention(keras.layers.Layer):
 
     def memory(self, encoder_outputs, source_mask):
         """Projects the encoder outputs once, for all queries to come."""
+        _check_built(self)
         return AttentionMemory(self.keys(encoder_outputs), encoder_outputs, source_mask)
 
     def keys(self, encoder_outputs):
         return encoder_outputs  # (B, S, D)
+
+    def scores(self, query, keys):
+        return ops.matmul(query, ops.swapaxes(keys, 1, 2))  # (B, T, S)
 
     def call(self, query, memory):
         memory = AttentionMemory(*memory)
@@ -89,10 +102,10 @@ class _Attention(keras.layers.Layer):
 class AdditiveAttention(_Attention):
     """Scores a position by a small feed-forward network of query and key.
 
-        score(q, k) = v . tanh(W_q q + W_k k)
+        score(q, k) = v . tanh(W_q q + b + W_k k)
 
     q is the query, k an encoder output, W_q and W_k the projections to `units`, v a
-    vector of `units`.
+    vector of `units`. The bias b is not in the paper.
 
     Source: Bahdanau, Cho and Bengio 2015, "Neural Machine Translation by Jointly
     Learning to Align and Translate", appendix A.1.2.
@@ -111,9 +124,13 @@ class AdditiveAttention(_Attention):
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
+        check_positive("units", units)
         self.units = units
-        self.query_projection = Dense(units, name="query_projection")
-        self.key_projection = Dense(units, use_bias=False, name="key_projection")
+        dtype = self.dtype_policy
+        self.query_projection = Dense(units, dtype=dtype, name="query_projection")
+        self.key_projection = Dense(
+            units, use_bias=False, dtype=dtype, name="key_projection"
+        )
 
     def build(self, query_shape, outputs_shape):
         self.query_projection.build(query_shape)
@@ -128,8 +145,8 @@ class AdditiveAttention(_Attention):
     def scores(self, query, keys):
         query = self.query_projection(query)[:, :, None, :]  # (B, T, 1, A)
         hidden = ops.tanh(query + keys[:, None, :, :])  # (B, T, S, A)
-        energy = ops.expand_dims(self.energy, axis=1)
-        return multiply_rows(hidden, energy)[..., 0]  # (B, T, S)
+        v = ops.expand_dims(self.energy, axis=1)  # (A, 1)
+        return multiply_rows(hidden, v)[..., 0]  # (B, T, S)
 
     def get_config(self):
         return super().get_config() | {"units": self.units}
@@ -159,9 +176,6 @@ class DotAttention(_Attention):
                 f"{query_shape[-1]} and {outputs_shape[-1]}. Use general attention."
             )
 
-    def scores(self, query, keys):
-        return ops.matmul(query, ops.swapaxes(keys, 1, 2))  # (B, T, S)
-
 
 @keras.saving.register_keras_serializable(package="translator")
 class GeneralAttention(_Attention):
@@ -176,21 +190,28 @@ class GeneralAttention(_Attention):
 
     Args:
         query_dim: Width Q of the query.
+
+    Raises:
+        ValueError: A query of another width.
     """
 
     def __init__(self, query_dim, **kwargs):
         super().__init__(**kwargs)
         self.query_dim = query_dim
-        self.key_projection = Dense(query_dim, use_bias=False, name="key_projection")
+        self.key_projection = Dense(
+            query_dim, use_bias=False, dtype=self.dtype_policy, name="key_projection"
+        )
 
     def build(self, query_shape, outputs_shape):
+        if query_shape[-1] != self.query_dim:
+            raise ValueError(
+                f"general attention was made for queries of width {self.query_dim}. "
+                f"Received: {query_shape[-1]}."
+            )
         self.key_projection.build(outputs_shape)
 
     def keys(self, encoder_outputs):
         return self.key_projection(encoder_outputs)  # (B, S, Q)
-
-    def scores(self, query, keys):
-        return ops.matmul(query, ops.swapaxes(keys, 1, 2))  # (B, T, S)
 
     def get_config(self):
         return super().get_config() | {"query_dim": self.query_dim}
@@ -200,8 +221,11 @@ class GeneralAttention(_Attention):
 class MultiHeadAttention(keras.layers.Layer):
     """Several scaled dot products side by side, each on its own projection.
 
-        head_i = softmax(W_q,i q . W_k,i k / sqrt(A / H)) W_v,i v
-        context = W_o [head_1; ...; head_H]
+        q_i, k_i, v_i = W_q,i q + b_q,i, W_k,i k + b_k,i, W_v,i k + b_v,i
+        head_i = softmax(q_i . k_i / sqrt(A / H)) v_i
+        context = W_o [head_1; ...; head_H] + b_o
+
+    q is the query, k an encoder output. The biases are not in the paper.
 
     Source: Vaswani et al. 2017, "Attention Is All You Need", section 3.2.2; with a
     recurrent decoder, Chen et al. 2018, "The Best of Both Worlds".
@@ -218,21 +242,23 @@ class MultiHeadAttention(keras.layers.Layer):
         `AttentionOutput`; the weights are the mean over the heads.
 
     Raises:
-        ValueError: `num_heads` does not divide `units`.
+        ValueError: `num_heads` does not divide `units`, or is no positive integer.
     """
 
     def __init__(self, units, num_heads=4, **kwargs):
         super().__init__(**kwargs)
+        check_positive("num_heads", num_heads)
         if units % num_heads:
             raise ValueError(
                 f"num_heads must divide units. Received: {num_heads} and {units}."
             )
         self.units = units
         self.num_heads = num_heads
-        self.query_projection = Dense(units, name="query_projection")
+        dtype = self.dtype_policy
+        self.query_projection = Dense(units, dtype=dtype, name="query_projection")
         # One product for keys and values: their input is the same.
-        self.memory_projection = Dense(2 * units, name="memory_projection")
-        self.output_projection = Dense(units, name="output_projection")
+        self.memory_projection = Dense(2 * units, dtype=dtype, name="memory_projection")
+        self.output_projection = Dense(units, dtype=dtype, name="output_projection")
 
     def context_dim(self, outputs_dim):
         """Width D of the context vector for encoder outputs of a width."""
@@ -251,18 +277,30 @@ class MultiHeadAttention(keras.layers.Layer):
             source_length)`, values of `(batch_size, num_heads, source_length, units /
             num_heads)`, as the products with them want them.
         """
+        _check_built(self)
         keys, values = ops.split(self.memory_projection(encoder_outputs), 2, axis=-1)
         keys = ops.swapaxes(self._heads(keys), 2, 3)
         return AttentionMemory(keys, self._heads(values), source_mask)
 
-    def call(self, query, memory):
+    def head_weights(self, query, memory):
+        """Returns what each head looks at.
+
+        Args:
+            query, memory: As of a call.
+
+        Returns:
+            float, shape `(batch_size, num_heads, target_length, source_length)`: the
+            attention weights, as of `AttentionOutput`.
+        """
         memory = AttentionMemory(*memory)
         query = self._heads(self.query_projection(query))  # (B, H, T, A/H)
         scale = (self.units // self.num_heads) ** -0.5
         attention_scores = ops.matmul(query * scale, memory.keys)  # (B, H, T, S)
-        attention_weights = masked_softmax(  # (B, H, T, S)
-            attention_scores, memory.mask[:, None, None, :]
-        )
+        return masked_softmax(attention_scores, memory.mask[:, None, None, :])
+
+    def call(self, query, memory):
+        memory = AttentionMemory(*memory)
+        attention_weights = self.head_weights(query, memory)  # (B, H, T, S)
         heads = ops.matmul(attention_weights, memory.values)  # (B, H, T, A/H)
         joined = ops.reshape(  # (B, T, A)
             ops.transpose(heads, (0, 2, 1, 3)), (-1, ops.shape(heads)[2], self.units)

@@ -87,7 +87,16 @@ def exchange_update_gate(weights):
     Returns:
         New `weights`: W_z, U_z and the biases of z negated, because
         1 - sigmoid(a) = sigmoid(-a).
+
+    Raises:
+        ValueError: Weights with layer normalisation, which has gains beside the
+            biases.
     """
+    if len(weights) > 3:
+        raise ValueError(
+            "the update gate is exchanged without layer normalisation. Received "
+            f"weights of the shapes {[array.shape for array in weights]}."
+        )
     units = weights[1].shape[0]
     sign = np.repeat([-1, 1, 1], units).astype(weights[1].dtype)
     return [array * sign for array in weights]

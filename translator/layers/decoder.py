@@ -24,6 +24,7 @@ import tensorflow as tf
 from keras import ops
 
 from translator.layers.attention import AttentionMemory
+from translator.layers.checks import check_positive
 from translator.layers.dense import Dense
 from translator.layers.dropout import Dropout
 from translator.layers.gru import GRU, GRUCell
@@ -65,7 +66,7 @@ def run_cell(cell, inputs, state, recurrent_mask=None):
 class _Decoder(keras.layers.Layer):
     """What both wirings share: attention, readout, configuration.
 
-    The readout is Luong's attentional vector, tanh(W [state; context]), of the
+    The readout is Luong's attentional vector, tanh(W [state; context] + b), of the
     embedding's width.
     """
 
@@ -82,6 +83,7 @@ class _Decoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_positive("num_layers", num_layers)
         self.units = units
         self.output_dim = output_dim
         self.num_layers = num_layers
@@ -89,8 +91,9 @@ class _Decoder(keras.layers.Layer):
         self.recurrent_dropout = recurrent_dropout
         self.reset_after = reset_after
         self.layer_normalization = layer_normalization
-        self.dropout = Dropout(dropout, name="dropout")
-        self.readout = Dense(output_dim, activation="tanh", name="readout")
+        dtype = self.dtype_policy
+        self.dropout = Dropout(dropout, dtype=dtype, name="dropout")
+        self.readout = Dense(output_dim, activation="tanh", dtype=dtype, name="readout")
 
     def _build_attention(self, query_shape, outputs_shape):
         if not self.attention.built:  # as it is when it was deserialised
@@ -146,7 +149,7 @@ class ParallelDecoder(_Decoder):
         a_t = GRU_1(y_(t-1), a_(t-1))
         m_t = attention(a_t, source)
         s_t = GRU_l([a_t; m_t], s_(t-1))          l = 2, 3, ... stacked
-        features_t = tanh(W [s_t; m_t])
+        features_t = tanh(W [s_t; m_t] + b)
 
     y is the embedded target token, a and s are GRU states, m the context vector.
 
@@ -193,6 +196,7 @@ class ParallelDecoder(_Decoder):
                 recurrent_dropout=self.recurrent_dropout,
                 reset_after=self.reset_after,
                 layer_normalization=self.layer_normalization,
+                dtype=self.dtype_policy,
                 name=f"gru_{index}",
             )
             for index in range(num_layers)
@@ -263,7 +267,7 @@ class ClassicDecoder(_Decoder):
 
         s_t = GRU([y_(t-1); m_(t-1)], s_(t-1))     stacked layers
         m_t = attention(s_t, source)
-        features_t = tanh(W [s_t; m_t])
+        features_t = tanh(W [s_t; m_t] + b)
 
     y is the embedded target token, s the top GRU state, m the context vector (zero at
     the start).
@@ -283,6 +287,7 @@ class ClassicDecoder(_Decoder):
                 recurrent_dropout=self.recurrent_dropout,
                 reset_after=self.reset_after,
                 layer_normalization=self.layer_normalization,
+                dtype=self.dtype_policy,
                 name=f"cell_{index}",
             )
             for index in range(num_layers)
@@ -290,16 +295,17 @@ class ClassicDecoder(_Decoder):
 
     def build(self, inputs_shape, outputs_shape):
         query_shape = (*inputs_shape[:-1], self.units)
-        self.context_dim = self.attention.context_dim(outputs_shape[-1])
+        context_dim = self.attention.context_dim(outputs_shape[-1])
+        self._context_dim = context_dim
         self._build_attention(query_shape, outputs_shape)
-        self.cells[0].build((None, inputs_shape[-1] + self.context_dim))
+        self.cells[0].build((None, inputs_shape[-1] + context_dim))
         for cell in self.cells[1:]:
             cell.build((None, self.units))
-        self.readout.build((*inputs_shape[:-1], self.units + self.context_dim))
+        self.readout.build((*inputs_shape[:-1], self.units + context_dim))
 
     def initial_state(self, bridge_states):
         num_rows = tf.shape(bridge_states[0])[0]
-        context_vector = tf.zeros([num_rows, self.context_dim], self.compute_dtype)
+        context_vector = tf.zeros([num_rows, self._context_dim], self.compute_dtype)
         return (*bridge_states, context_vector)
 
     def call(self, inputs, state, memory, training=False):
@@ -329,7 +335,7 @@ class ClassicDecoder(_Decoder):
             maximum_iterations=target_length,
         )
         hidden = tf.transpose(hidden_steps.stack(), [1, 0, 2])  # (B, T, U + D)
-        hidden = tf.ensure_shape(hidden, [None, None, self.units + self.context_dim])
+        hidden = tf.ensure_shape(hidden, [None, None, self.units + self._context_dim])
         features = self.readout(self.dropout(hidden, training=training))
         return DecoderOutput(
             self.dropout(features, training=training),

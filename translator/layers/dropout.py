@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from translator.layers.checks import check_fraction
+
 
 @keras.saving.register_keras_serializable(package="translator")
 class Dropout(keras.layers.Dropout):
@@ -16,14 +18,26 @@ class Dropout(keras.layers.Dropout):
     on the GPU, and each call of each layer then waits for the GPU. Here the counter
     and what is computed from it are placed on the CPU.
 
+    Args:
+        rate: Fraction of the inputs to drop, at least 0 and below 1.
+        seed: Of the masks.
+
+    Raises:
+        ValueError: Another rate, or a `noise_shape`.
+
     Example:
         >>> Dropout(0.5)(tf.ones([2, 3])).shape
         TensorShape([2, 3])
     """
 
-    def __init__(self, rate, **kwargs):
+    def __init__(self, rate, seed=None, **kwargs):
+        check_fraction("rate", rate)
+        if kwargs.pop("noise_shape", None):
+            raise ValueError(
+                "this Dropout has no noise_shape. Use keras.layers.Dropout."
+            )
         with tf.device("CPU:0"):
-            super().__init__(rate, **kwargs)
+            super().__init__(rate, seed=seed, **kwargs)
 
     def call(self, inputs, training=False):
         if not training or not self.rate:

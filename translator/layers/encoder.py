@@ -8,6 +8,7 @@ from typing import NamedTuple
 import keras
 from keras import ops
 
+from translator.layers.checks import check_positive
 from translator.layers.dense import Dense
 from translator.layers.dropout import Dropout
 from translator.layers.gru import GRU
@@ -54,6 +55,9 @@ class BidirectionalEncoder(keras.layers.Layer):
 
     Returns:
         `EncoderOutput`.
+
+    Raises:
+        ValueError: As `GRUCell`, or `num_layers` is no positive integer.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class BidirectionalEncoder(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_positive("num_layers", num_layers)
         self.units = units
         self.num_layers = num_layers
         self.options = {
@@ -74,7 +79,7 @@ class BidirectionalEncoder(keras.layers.Layer):
             "reset_after": reset_after,
             "layer_normalization": layer_normalization,
         }
-        self.dropout = Dropout(dropout, name="dropout")
+        self.dropout = Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.gru_layers = [
             keras.layers.Bidirectional(
                 GRU(
@@ -82,9 +87,11 @@ class BidirectionalEncoder(keras.layers.Layer):
                     return_sequences=True,
                     return_state=True,
                     use_cudnn="auto",  # real tokens come first
+                    dtype=self.dtype_policy,
                     name=f"gru_{index}",
                     **self.options,
                 ),
+                dtype=self.dtype_policy,
                 name=f"layer_{index}",
             )
             for index in range(num_layers)
@@ -152,7 +159,10 @@ class Bridge(keras.layers.Layer):
         self.units = units
         self.num_layers = num_layers
         self.projection = Dense(
-            units * num_layers, activation="tanh", name="projection"
+            units * num_layers,
+            activation="tanh",
+            dtype=self.dtype_policy,
+            name="projection",
         )
 
     def build(self, encoder_state_shape):

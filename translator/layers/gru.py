@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from translator.layers.checks import check_fraction, check_positive
 from translator.layers.cudnn import choose_cudnn, run_cudnn
 from translator.layers.dense import multiply_rows
 
@@ -122,9 +123,9 @@ class GRUCell(keras.layers.Layer):
         seed=None,
         **kwargs,
     ):
-        _check_positive("units", units)
-        _check_fraction("dropout", dropout)
-        _check_fraction("recurrent_dropout", recurrent_dropout)
+        check_positive("units", units)
+        check_fraction("dropout", dropout)
+        check_fraction("recurrent_dropout", recurrent_dropout)
         super().__init__(**kwargs)
         self.units = units
         self.use_bias = use_bias
@@ -199,12 +200,18 @@ class GRUCell(keras.layers.Layer):
         return z * state + (1 - z) * c
 
     def gates(self, inputs, state):
-        """Returns the `Gates` of one step, to look inside.
+        """Returns the `Gates` of one step, to look inside, in the weights' precision.
 
         Args:
             inputs: float, shape `(batch_size, input_dim)`.
             state: float, shape `(batch_size, units)`.
+
+        Raises:
+            ValueError: The cell was neither called nor built yet.
         """
+        if not self.built:
+            raise ValueError(f"{self.name} has no weights yet. Call it first.")
+        inputs, state = (ops.cast(x, self.variable_dtype) for x in (inputs, state))
         return self._gates(self.project(inputs), state)
 
     def recurrent_mask(self, state):
@@ -290,7 +297,7 @@ class GRU(keras.layers.RNN):
     there is none), or is zero with `zero_output_for_mask`, as in `keras.layers.GRU`.
     Padding must be finite, and changes neither the outputs at real steps nor the state.
 
-    The gradient is exact, and can be taken once: second derivatives are not supported.
+    The gradient is exact, and so are further ones.
 
     Args:
         units: Width of the state, at least 1.
@@ -325,7 +332,8 @@ class GRU(keras.layers.RNN):
         shape `(batch_size, units)`.
 
     Raises:
-        ValueError: As `GRUCell`; or the sequences are not of rank 3.
+        ValueError: As `GRUCell`; the sequences are not of rank 3; `unroll`, which
+            this layer does not have.
 
     Example:
         >>> layer = GRU(4, return_sequences=True, return_state=True)
@@ -355,7 +363,9 @@ class GRU(keras.layers.RNN):
         num_parts=1,
         **kwargs,
     ):
-        _check_positive("num_parts", num_parts)
+        check_positive("num_parts", num_parts)
+        if kwargs.pop("unroll", False):
+            raise ValueError("GRU cannot be unrolled. Leave unroll out.")
         cell = GRUCell(
             units,
             use_bias=use_bias,
@@ -640,18 +650,3 @@ def _write(arrays, index, values):
 
 def _multiply(inputs, factor):
     return inputs if factor is None else inputs * factor
-
-
-def _check_positive(name, value):
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(
-            f"{name} must be an integer of at least 1. Received: {name}={value!r}."
-        )
-
-
-def _check_fraction(name, value):
-    if not 0 <= value < 1:
-        raise ValueError(
-            f"{name} is the fraction to drop, at least 0 and below 1. "
-            f"Received: {name}={value!r}."
-        )

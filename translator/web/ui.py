@@ -248,7 +248,7 @@ def _translate_tab(handlers: Handlers, title: str) -> SimpleNamespace:
     )
     page.offers = gr.Radio(
         label="Translations, with their scores (log-probability by length; closer to "
-        "0 is likelier)",
+        "0 is better)",
         visible=False,
         elem_id="offers",
         elem_classes="list",
