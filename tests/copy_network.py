@@ -4,7 +4,7 @@ import numpy as np
 
 from translator.array_search import Continuations
 from translator.config import make_config
-from translator.placeholders import PLACEHOLDERS
+from translator.placeholders import NO_NAMES, PLACEHOLDERS
 from translator.tokenizer import Tokenizer
 from translator.translations import SubwordTranslator
 
@@ -22,16 +22,16 @@ class CopyTranslator(SubwordTranslator):
     Args:
         loses: Placeholders that the network writes as a space.
         source_language: Code of the language it reads.
-        translated_names: As of `SubwordTranslator`.
+        name_rule: As of `SubwordTranslator`.
 
     Attributes:
         asked: The texts that the network got.
     """
 
-    def __init__(self, loses="", source_language="en", translated_names=()):
+    def __init__(self, loses="", source_language="en", name_rule=NO_NAMES):
         data = {"source_language": source_language, "target_language": "es"}
         super().__init__(
-            _TOKENIZER, make_config("tiny", options=data), "copy", "", translated_names
+            _TOKENIZER, make_config("tiny", options=data), "copy", "", name_rule
         )
         self.asked = []
         [self._space] = _TOKENIZER.ids(["▁"])

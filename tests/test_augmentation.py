@@ -58,10 +58,11 @@ def test_a_typo_is_one_edit():
         assert "12" in source
 
 
-def with_placeholders(pair, share=1.0, count=2_000):
+def with_placeholders(pair, share=1.0, count=2_000, beside=()):
     """What becomes of many copies of a pair; placeholders are `{}`."""
     marks = str.maketrans(dict.fromkeys(PLACEHOLDERS, "{}"))
-    found = put_placeholders([pair] * count, share, random.Random(1))
+    found = put_placeholders([pair] * count + [*beside], share, random.Random(1))
+    found = found[:count]
     for source, target in found:
         assert sorted(set(source) & set(PLACEHOLDERS)) == sorted(
             letter for letter in target if letter in PLACEHOLDERS
@@ -85,6 +86,13 @@ def test_placeholders_stand_for_what_is_alike_on_both_sides():
     same = Pair("No actor sings in the bar.", "No canta ningún actor en el bar.")
     assert {source.count("actor") for source, _ in with_placeholders(same)} == {1}
     assert {source[:3] for source, _ in with_placeholders(same)} == {"No ", "{} "}
+    first = Pair("Rita left.", "Rita se fue.")
+    assert ("{} left.", "{} se fue.") not in with_placeholders(first)
+    assert ("{} left.", "{} se fue.") in with_placeholders(first, beside=[PAIR])
+    assert {own[:3] for own, _ in with_placeholders(same, beside=[PAIR])} == {
+        "No ",
+        "{} ",
+    }
     twice = Pair("So Rita and Rita met.", "Así se vieron Rita y Rita.")
     assert all("Rita y Rita" in target for _, target in with_placeholders(twice))
 

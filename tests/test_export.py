@@ -306,8 +306,8 @@ def test_a_network_that_loses_placeholders(protecting, protecting_dir):
     assert [text.decode() for text in found] == expected
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
-def test_a_network_that_copies(protecting, monkeypatch, language):
+@pytest.mark.parametrize("rule", [{}, {"first": True}, {"inner": False}])
+def test_a_network_that_copies(protecting, monkeypatch, rule):
     """Catches: the best hypothesis taken though it lost a thing, things in the wrong
     order or in capitals, what is only copied asked of the network."""
     [second, third, space] = protecting.tokenizer.ids([*PLACEHOLDERS[1:3], "▁"])
@@ -323,10 +323,11 @@ def test_a_network_that_copies(protecting, monkeypatch, language):
         )
 
     monkeypatch.setattr("translator.export.search_translations", copy)
-    monkeypatch.setattr(protecting, "source_language", language)
+    rule = protecting.name_rule._replace(**rule)
+    monkeypatch.setattr(protecting, "name_rule", rule)
     module = ServingModule(protecting)
     found = module.translate(tf.constant(PROTECTED_TEXTS))["translation"].numpy()
-    theirs = CopyTranslator(PLACEHOLDERS[2], language, protecting.translated_names)
+    theirs = CopyTranslator(PLACEHOLDERS[2], "en", protecting.name_rule)
     expected = theirs.translate(PROTECTED_TEXTS)
     assert [text.decode() for text in found] == [own.text for own in expected]
 

@@ -26,14 +26,17 @@ TEXTS = st.lists(
 ).map(lambda parts: "".join(map("".join, parts)))
 
 
-def is_unknown(name: str) -> bool:
-    return len(name) > 4
+def is_unknown(word: str, is_first: bool) -> bool:
+    return len(word) > 4 + 2 * is_first
 
 
 @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
 def protect_some(sentences):
     found = graph_placeholders.protect(
-        sentences, lambda names: tf.strings.length(names, "UTF8_CHAR") > 4
+        sentences,
+        lambda words, is_first: (
+            tf.strings.length(words, "UTF8_CHAR") > 4 + 2 * tf.cast(is_first, tf.int32)
+        ),
     )
     plain = graph_placeholders.protect(sentences)
     back = graph_placeholders.restore(found.text, found.originals)

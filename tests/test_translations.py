@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from translator.config import SearchConfig
 from translator.errors import UserError
-from translator.placeholders import NUMBERS, PLACEHOLDERS, THINGS, protect
+from translator.placeholders import NUMBERS, PLACEHOLDERS, THINGS, NameRule, protect
 from translator.text import normalize_text
 from translator.tokenizer import token_labels
 from translator.translations import (
@@ -107,7 +107,8 @@ def test_what_cannot_be_translated_goes_past_the_network(text, asked, expected):
     translated, or looked for where every word has a capital; a text's own character
     taken for a placeholder; a number of which Spaniards read another.
     """
-    translator = CopyTranslator(translated_names={"Thursday"})
+    rule = NameRule(frozenset({"Thursday"}), inner=True)
+    translator = CopyTranslator(name_rule=rule)
     [translation] = translator.translate([text], GREEDY)
     assert translator.asked == ([] if asked is None else [asked])
     assert translation.text == (expected or text)
@@ -125,10 +126,21 @@ def test_tokens_stay_those_of_the_network():
     assert hypothesis.attention_weights.shape == (size, size)
 
 
-def test_no_names_are_looked_for_in_german():
-    translator = CopyTranslator(source_language="de")
-    translator.translate(["Wo ist Oyelaran auf www.example.com?"], GREEDY)
-    assert translator.asked == [f"Wo ist Oyelaran auf {FIRST}?"]
+@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize("first", [False, True])
+def test_names_are_looked_for_where_the_rule_says(inner, first):
+    """Catches: names taken out of German, where they are nouns; first words confused
+    with others, as behind a quotation mark or an abbreviation."""
+    rule = NameRule(frozenset({"Where", "Dr"}), inner, first)
+    translator = CopyTranslator(name_rule=rule)
+    a, b = ("Oyelaran" if not first else own for own in THINGS)
+    for sentence, asked in (
+        ("Oyelaran is here.", f"{a} is here."),
+        ('Where is "Oyelaran", Dr. Oyelaran?', f'Where is "{a}", Dr. {b}?'),
+        ("Where is Oyelaran?", f"Where is {FIRST if inner else 'Oyelaran'}?"),
+    ):
+        translator.translate_sentences([sentence], GREEDY)
+        assert translator.asked.pop() == asked
 
 
 def test_what_is_only_copied_needs_no_network():

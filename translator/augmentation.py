@@ -8,7 +8,7 @@ URL. A model that saw nothing else fails on the rest (`translator evaluate
 import random
 import re
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from num2words import num2words
 
@@ -56,11 +56,12 @@ def put_placeholders(
     """Puts placeholders on both sides of some pairs, for the model to learn to copy.
 
     They stand for words that are alike on both sides and there once, if those are
-    numbers or not all in small letters; a first word has its capital for another
-    reason. Numbers in words count as numbers, as few pairs have digits. In
-    pairs without such words, one or several are added at an end, as addresses or emoji
-    would be. Which of `THINGS`, or of `NUMBERS`, stands where is drawn, so that all of
-    them are learnt alike; where there are too few of one kind, the other serves.
+    numbers or not all in small letters: names, mostly. A first word has its capital for
+    another reason: it must be such a word inside of another pair. Numbers in words
+    count as numbers, as few pairs have digits. In pairs without such words, one or
+    several are added at an end, as addresses or emoji would be. Which of `THINGS`, or
+    of `NUMBERS`, stands where is drawn, so that all of them are learnt alike; where
+    there are too few of one kind, the other serves.
 
     Args:
         pairs: Pairs without placeholders.
@@ -76,9 +77,11 @@ def put_placeholders(
         >>> [side.translate(stars) for side in pair]
         ['Is it *?', '¿Es *?']
     """
+    numerals = numerals or {}
+    names = {word for pair in pairs for word in _alike(pair, numerals)}
     draws = [rng.random() for _ in pairs]
     return [
-        _with_placeholders(pair, draw < share * _ADDED, rng, numerals or {})
+        _with_placeholders(pair, draw < share * _ADDED, rng, numerals, names)
         if draw < share
         else pair
         for pair, draw in zip(pairs, draws, strict=True)
@@ -136,10 +139,14 @@ def exchange_letters(text: str, rng: random.Random) -> str:
 
 
 def _with_placeholders(
-    pair: Pair, may_be_added: bool, rng: random.Random, numerals: Mapping[str, str]
+    pair: Pair,
+    may_be_added: bool,
+    rng: random.Random,
+    numerals: Mapping[str, str],
+    names: Collection[str],
 ) -> Pair:
     free = {kind: rng.sample(kind, len(kind)) for kind in (THINGS, NUMBERS)}
-    if words := _alike(pair, numerals):
+    if words := _alike(pair, numerals, names):
         marks = {}, {}  # what stands for the words of each side
         for word in rng.sample(words, rng.randint(1, len(words))):
             is_number = _is_number(word) or word in numerals
@@ -163,13 +170,18 @@ def _with_placeholders(
     return Pair(*(insert_at_end(side, added) for side in pair))
 
 
-def _alike(pair: Pair, numerals: Mapping[str, str]) -> list[str]:
-    """Returns the words of the source that a placeholder may stand for."""
+def _alike(
+    pair: Pair, numerals: Mapping[str, str], names: Collection[str] = ()
+) -> list[str]:
+    """Returns the words of the source that a placeholder may stand for; the first one
+    only if it is among the names, or a number."""
     sources, targets = map(_TOKEN.findall, pair)
     return [
         word
         for place, word in enumerate(sources)
-        if (place and not word.islower()) or word in numerals or _is_number(word)
+        if (not word.islower() and (place or word in names))
+        or word in numerals
+        or _is_number(word)
         if sources.count(word) == targets.count(numerals.get(word, word)) == 1
     ]
 

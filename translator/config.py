@@ -1,7 +1,7 @@
 """Every option: its name, type, bounds, default and meaning, in one place.
 
 The command line, the TOML file, the documentation and the error messages are made
-from the fields below. Nothing else in the package holds a default for them.
+from the fields below.
 """
 
 import json
@@ -46,6 +46,13 @@ class DataConfig(_Options):
         description="File or files of further training pairs, of another domain or "
         "translated by other models. None of them is held out, and those that share a "
         "sentence with a held-out pair are dropped.",
+    )
+    extra_copies: int = Field(
+        1,
+        ge=1,
+        le=1_000,
+        description="How many times each extra pair is among the training pairs, so "
+        "that few of them count beside many others.",
     )
     source_language: str = Field(
         "",

@@ -29,17 +29,11 @@ from translator.config import SearchConfig
 from translator.disk import replacing
 from translator.errors import UserError
 from translator.inference import Translator, search_translations
+from translator.placeholders import NameRule
 from translator.startup import silent_stderr
 from translator.text import NORMALIZATION_RULES, normalize_text
-from translator.tokenizer import (
-    EOS_ID,
-    MAX_KNOWN_SUBWORDS,
-    PAD_ID,
-    UNK_ID,
-    Tokenizer,
-)
+from translator.tokenizer import EOS_ID, PAD_ID, UNK_ID, Tokenizer
 from translator.translations import (
-    NOUNS_LIKE_NAMES,
     Hypothesis,
     SentenceTranslation,
     TextTranslator,
@@ -128,9 +122,14 @@ class ServingModule(tf.Module):
         # The network in a function: as an attribute, its variables would be saved, too.
         self._find = find
         self._has_placeholders = bool(translator.tokenizer.placeholders)
-        # Where each noun has a capital, it tells nothing of names.
-        self._finds_names = translator.source_language not in NOUNS_LIKE_NAMES
-        self._translated_names = sorted(translator.translated_names)
+        self._name_rule = translator.name_rule
+        words = sorted(translator.name_rule.known_words) or [""]  # none is refused
+        self._known_words = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(words, tf.string), tf.ones([len(words)], tf.int32)
+            ),
+            default_value=0,
+        )
         self._number_marks = translator.number_marks
         with silent_stderr():  # "use identity normalization"
             self.tokenizer = self._text.SentencepieceTokenizer(
@@ -278,7 +277,7 @@ class ServingModule(tf.Module):
         protected = graph_placeholders.protect(sentences)
         originals = protected.originals
         text, is_upper = graph_text.fold_capitals(protected.text)
-        if self._finds_names:
+        if self._name_rule.inner or self._name_rule.first:
             named = graph_placeholders.protect(sentences, self._is_unknown)
             is_neat = text == protected.text
             text = tf.where(is_neat, named.text, text)
@@ -289,14 +288,10 @@ class ServingModule(tf.Module):
             )
         return graph_placeholders.ProtectedSentences(text, originals), is_upper
 
-    def _is_unknown(self, names):
-        """Which words `(M,)` are names that the network does not know."""
-        num_subwords = self.tokenizer.tokenize(self._normalize(names)).row_lengths()
-        is_cut = num_subwords > MAX_KNOWN_SUBWORDS + 1  # EOS
-        if not self._translated_names:
-            return is_cut
-        is_known = tf.reduce_any(names[:, None] == self._translated_names, axis=1)
-        return is_cut & ~is_known
+    def _is_unknown(self, words, is_first):
+        """`NameRule.is_unknown` of words `(M,)`."""
+        is_name = tf.where(is_first, self._name_rule.first, self._name_rule.inner)
+        return is_name & (self._known_words.lookup(words) == 0)
 
     def _translate_nbest(self, text):
         text = self._normalize(text)
@@ -431,7 +426,7 @@ def _message(fields: dict[int, bytes]) -> bytes:
 def _write_facts(translator: Translator, path: Path) -> None:
     facts = {
         "name": translator.name,
-        "translated_names": sorted(translator.translated_names),
+        "name_rule": translator.name_rule.to_json(),
         "source_language": translator.source_language,
         "target_language": translator.target_language,
         "search": translator.search.model_dump(),
@@ -458,7 +453,7 @@ class SavedModelTranslator(TextTranslator):
             facts["target_language"],
             SearchConfig(**facts["search"]),
             tokenizer,
-            frozenset(facts["translated_names"]),
+            NameRule.from_json(facts["name_rule"]),
         )
         self.card = facts["card"]
         # Held, as its variables live as long as it does.

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from translator.graph_text import Exchange, exchange, make_exchange
 from translator.placeholders import (
-    BEFORE_NAME,
+    BEFORE_INNER,
     NUMBERS,
     PLACEHOLDERS,
     THINGS,
@@ -73,14 +73,14 @@ class ProtectedSentences(NamedTuple):
 
 
 def protect(
-    sentences, is_unknown: Callable[[tf.Tensor], tf.Tensor] | None = None
+    sentences, is_unknown: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
 ) -> ProtectedSentences:
     """Puts placeholders into sentences `(N,)`, as `placeholders.protect` does.
 
     Args:
         sentences: Valid UTF-8.
-        is_unknown: Takes capitalised words `(M,)` and tells, bool `(M,)`, which are
-            unknown names; default, none is.
+        is_unknown: Takes words with a capital `(M,)`, and which of them are first ones,
+            bool `(M,)`; tells, bool `(M,)`, which are unknown names. Default, none is.
     """
     sentences = restore(sentences, None)
     num_sentences = tf.size(sentences, tf.int64)
@@ -100,13 +100,14 @@ def protect(
     if is_unknown:
         ends = tf.cumsum(lengths, exclusive=True)
         starts = ends - tf.gather(ends, firsts)
-        # At the start of a sentence nothing stands before.
+        # At the start of a sentence nothing stands before: two points for that.
         padded = tf.strings.join(["..", tf.gather(shapes, rows)])
         before = tf.strings.substr(padded, starts, tf.fill(tf.shape(starts), 2))
-        may_be_name = kinds == _IS_NAME
-        may_be_name &= tf.strings.regex_full_match(before, BEFORE_NAME)
-        places = tf.where(may_be_name)
-        unknown = is_unknown(tf.gather_nd(pieces, places))
+        is_first = ~tf.strings.regex_full_match(before, BEFORE_INNER)
+        places = tf.where(kinds == _IS_NAME)
+        unknown = is_unknown(
+            tf.gather_nd(pieces, places), tf.gather_nd(is_first, places)
+        )
         is_thing = tf.tensor_scatter_nd_update(is_thing, places, unknown)
     is_taken, columns = tf.zeros_like(is_thing), tf.zeros_like(rows)
     for is_own, is_other, first, size, end in (

@@ -3,7 +3,7 @@
 Shapes: B batch, S source length, N rows of a step, V vocabulary size.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -16,6 +16,7 @@ from translator.checkpoints import BEST_NAME, load_weights
 from translator.config import Config, SearchConfig
 from translator.errors import UserError
 from translator.model import Seq2Seq, build_model
+from translator.placeholders import NO_NAMES, NameRule
 from translator.search import Hypotheses, StepResult, beam_search
 from translator.tokenizer import PAD_ID, Tokenizer
 from translator.translations import (
@@ -111,7 +112,7 @@ class Translator(SubwordTranslator):
         config: Options of its run.
         name: What to call it.
         card: Its model card, Markdown.
-        translated_names: See `SubwordTranslator`.
+        name_rule: See `SubwordTranslator`.
 
     Example:
         >>> translator = Translator.load("data/models/en-es")    # doctest: +SKIP
@@ -125,9 +126,9 @@ class Translator(SubwordTranslator):
         config: Config,
         name: str = "",
         card: str = "",
-        translated_names: Collection[str] = (),
+        name_rule: NameRule = NO_NAMES,
     ):
-        super().__init__(tokenizer, config, name, card, translated_names)
+        super().__init__(tokenizer, config, name, card, name_rule)
         self.model = model
         self.has_gates = isinstance(model, Seq2Seq)
         self._searches: dict[int, Callable[..., Hypotheses]] = {}  # by beam size

@@ -17,10 +17,10 @@ numbers have placeholders of their own.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 # Unicode keeps these code points for what programs need inside ("noncharacters"); in no
 # text that is exchanged do they mean anything. Those of numbers are others, as a number
@@ -28,8 +28,13 @@ from typing import NamedTuple
 THINGS, NUMBERS = "\ufdd0\ufdd1", "\ufdd2\ufdd3"
 PLACEHOLDERS = THINGS + NUMBERS
 
-# Names that `find_translated_names` remembers, at most.
-MAX_TRANSLATED_NAMES = 10_000
+# Pairs that `find_name_rule` looks at, at most, and words that it remembers.
+MAX_NAME_PAIRS = 500_000
+MAX_KNOWN_WORDS = 100_000
+# Words that were never seen are taken for names where at least this share of those that
+# were seen once are copied: a lost name tells of somebody else, and a word that is
+# copied is only not translated.
+_LEAST_COPIED = 0.25
 
 # What a shape has in place of characters that are not ASCII.
 _CAPITAL, _LETTER, _DIGIT, _OTHER = "Qq9\x7f"
@@ -83,10 +88,11 @@ TOKEN_PATTERN = (
     r"|(?P<name>[A-Z]\w+)"
     r"|(?P<word>\d+(?:[.,/-]\d+)*|[\w&]+|[^\w&])"
 )
-# What stands before a name, as the first word of a sentence has a capital anyway.
-BEFORE_NAME = r"[\w,;] "
+# What stands before a word inside of a sentence; a first one has a capital anyway.
+BEFORE_INNER = r"[\w,;] "
 _TOKEN = re.compile(TOKEN_PATTERN, re.ASCII)
-_NAME = re.compile(rf"(?<={BEFORE_NAME})[A-Z]\w+", re.ASCII)
+_INNER = re.compile(rf"(?<={BEFORE_INNER})[A-Za-z]", re.ASCII)
+_WORD = re.compile(r"\b[A-Za-z]\w+", re.ASCII)
 
 
 class NumberMarks(NamedTuple):
@@ -99,6 +105,36 @@ class NumberMarks(NamedTuple):
 
     group: str
     decimal: str
+
+
+class NameRule(NamedTuple):
+    """Which words with a capital are names that a network does not know.
+
+    Fields:
+        known_words: Words it knows, as they are with a capital.
+        inner: Whether all others are names inside of a sentence.
+        first: Whether they are as the first word.
+    """
+
+    known_words: frozenset[str] = frozenset()
+    inner: bool = False
+    first: bool = False
+
+    def is_unknown(self, word: str, is_first: bool) -> bool:
+        """Tells of a word with a capital whether it is an unknown name."""
+        is_name = self.first if is_first else self.inner
+        return is_name and word not in self.known_words
+
+    def to_json(self) -> dict[str, Any]:
+        return self._asdict() | {"known_words": " ".join(sorted(self.known_words))}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        words = frozenset(content["known_words"].split())
+        return cls(**{**content, "known_words": words})
+
+
+NO_NAMES = NameRule()
 
 
 class _Shapes(dict):
@@ -136,7 +172,7 @@ def shape_of(character: str) -> str:
 def protect(
     sentence: str,
     placeholders: str = PLACEHOLDERS,
-    is_unknown: Callable[[str], bool] | None = None,
+    is_unknown: Callable[[str, bool], bool] | None = None,
 ) -> tuple[str, dict[str, str]]:
     """Puts placeholders in the places of what cannot be translated.
 
@@ -150,8 +186,8 @@ def protect(
         placeholders: Those to use. When all of one kind, `THINGS` or `NUMBERS`, stand
             somewhere, what the other leaves serves as well, its last first; what is
             left then stays as it is.
-        is_unknown: Tells of a capitalised word whether it is an unknown name; default,
-            none is.
+        is_unknown: Tells of a word with a capital, and of whether it is a first word,
+            whether it is an unknown name: see `NameRule`. Default, none is.
 
     Returns:
         The sentence, and what each of its placeholders stands for.
@@ -165,13 +201,13 @@ def protect(
     """
     sentence = restore(sentence, {})
     shape = sentence.translate(_SHAPES)
-    names = {match.start() for match in _NAME.finditer(shape)} if is_unknown else ()
+    inner = {match.start() for match in _INNER.finditer(shape)}
     found = []
     for token in _TOKEN.finditer(shape):
         start, stop = token.span()
         is_thing = token.lastgroup in ("address", "code")
-        if token.lastgroup == "name" and start in names:
-            is_thing = is_unknown(sentence[start:stop])
+        if token.lastgroup == "name" and is_unknown:
+            is_thing = is_unknown(sentence[start:stop], start not in inner)
         if is_thing or token.lastgroup == "number":
             found.append((start, stop, THINGS if is_thing else NUMBERS))
     counts = Counter(kind for _, _, kind in found)
@@ -252,27 +288,52 @@ def protect_copies(beginning: str, originals: Mapping[str, str]) -> str:
     return beginning
 
 
-def find_translated_names(
-    pairs: Iterable[tuple[str, str]], is_cut: Callable[[str], bool]
-) -> list[str]:
-    """Lists words that look like unknown names, but which training translates.
+def find_name_rule(
+    pairs: Sequence[tuple[str, str]], is_cut: Callable[[str], bool]
+) -> NameRule:
+    """Learns from sentence pairs which words with a capital are unknown names.
 
-    Such as days, months, peoples and countries, if they are rare.
+    Known words are those that are one subword, and those that training translates: that
+    are copied, with a capital, less than half of the times. Words seen once
+    tell what those are like that were never seen: where enough of them are copied, the
+    others are names. In German most are nouns, as all nouns have a capital; Spanish
+    sentences often begin with a verb.
+
+    **Source:** Good 1953, "The Population Frequencies of Species and the Estimation of
+    Population Parameters", of words seen once.
 
     Args:
-        pairs: Sources and targets.
-        is_cut: Whether the tokenizer cuts a word as it cuts unknown names.
+        pairs: Sources and targets; of more than `MAX_NAME_PAIRS` every so many.
+        is_cut: Whether a word takes more than one subword.
 
     Returns:
-        Those that were translated in at least half of their sentences, the most
-        frequent `MAX_TRANSLATED_NAMES`, in the order of the alphabet.
+        The rule, of the most frequent `MAX_KNOWN_WORDS`.
     """
     seen: Counter[str] = Counter()
     copied: Counter[str] = Counter()
-    for source, target in pairs:
-        for match in _NAME.finditer(source.translate(_SHAPES)):
-            name = source[slice(*match.span())]
+    latest: dict[str, tuple[bool, bool]] = {}  # of a word, while it was seen once
+    for source, target in islice(pairs, None, None, 1 + len(pairs) // MAX_NAME_PAIRS):
+        shape = source.translate(_SHAPES)
+        inner = {match.start() for match in _INNER.finditer(shape)}
+        for start, stop in (match.span() for match in _WORD.finditer(shape)):
+            word = source[start:stop]
+            name = word[0].upper() + word[1:]
+            is_copied = word == name and name in target
             seen[name] += 1
-            copied[name] += name in target
-    translated = (n for n, count in seen.most_common() if 2 * copied[n] <= count)
-    return sorted(islice(filter(is_cut, translated), MAX_TRANSLATED_NAMES))
+            copied[name] += is_copied
+            if seen[name] == 1 and word == name:
+                latest[name] = start not in inner, is_copied
+            else:
+                latest.pop(name, None)
+    once = {True: [1, 0], False: [1, 0]}  # first or inner: whether each was copied
+    for is_first, is_copied in latest.values():
+        once[is_first].append(is_copied)
+    inner, first = (
+        sum(some) / len(some) >= _LEAST_COPIED for some in (once[False], once[True])
+    )
+    known = (
+        name
+        for name, count in seen.most_common()
+        if 2 * copied[name] < count or not is_cut(name)
+    )
+    return NameRule(frozenset(islice(known, MAX_KNOWN_WORDS)), inner, first)

@@ -29,9 +29,6 @@ UNK_ID = 1
 BOS_ID = 2
 EOS_ID = 3
 
-# Of names that a network knows; of rarer ones it knows no more than their letters.
-MAX_KNOWN_SUBWORDS = 2
-
 # The vocabulary of a larger corpus is made from a random sample of this many lines, or
 # fewer if they are long: SentencePiece takes some 24 bytes a character.
 MAX_TRAINING_LINES = 250_000
@@ -262,8 +259,8 @@ class Tokenizer:
         return normalize_text(self._processor.decode(list(_words_of(ids))))
 
     def is_cut(self, word: str) -> bool:
-        """Whether a word is a rare one, of more than `MAX_KNOWN_SUBWORDS`."""
-        return len(self.encode(word)) > MAX_KNOWN_SUBWORDS + 1  # EOS
+        """Whether a word takes more than one subword."""
+        return len(self.encode(word)) > 2  # EOS is the second
 
     def tokens(self, ids: Iterable[int]) -> list[str]:
         """Returns the subword of each id. A leading `▁` stands for a space."""

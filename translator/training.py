@@ -7,7 +7,7 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -58,7 +58,7 @@ from translator.inference import Translator
 from translator.languages import bleu_tokenizer
 from translator.losses import LossSum, masked_cross_entropy
 from translator.model import Seq2Seq, build_model
-from translator.placeholders import PLACEHOLDERS, find_translated_names
+from translator.placeholders import NO_NAMES, PLACEHOLDERS, NameRule, find_name_rule
 from translator.precision import (
     choose_precision,
     computing_in,
@@ -79,7 +79,7 @@ _RECORD_INTERVAL = 20
 _RELEASE_INTERVAL = 100
 # Steps between two updates of the moving average; a validation brings it up to date.
 # Every update reads and writes all weights; one in eight with the decay to the eighth
-# power is the same average.
+# power is nearly the same average.
 _AVERAGING_INTERVAL = 8
 _NUM_SAMPLES = 3
 # Development pairs: of fewer, BLEU has an interval of some ten points.
@@ -313,9 +313,9 @@ def _fill_empty(batch: Batch) -> Batch:
 def _make_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
     """Returns the update rule.
 
-    Muon updates matrices alone; its steps have the root mean square of Adam's (Liu et
-    al. 2025, "Muon is Scalable for LLM Training"). The bias of a GRU cell has two rows
-    but is no matrix.
+    Muon updates matrices other than embeddings; its steps have a root mean square of
+    some 0.2 of the rate, as those of Adam mostly have (Liu et al. 2025, "Muon is
+    Scalable for LLM Training"). The bias of a GRU cell has two rows but is no matrix.
     """
     rate, weight_decay = config.learning_rate, config.weight_decay
     if config.optimizer == "muon":
@@ -776,9 +776,8 @@ def _prepare_trainer(
         f"{_length_of(config.training)}",
         highlight=False,
     )
-    names = facts.get("translated_names", "").split()
-    names = sorted({*names, *_find_translated_names(config, corpus, tokenizer)})
-    translator = Translator(model, tokenizer, config, translated_names=names)
+    rule = _name_rule(config, corpus, tokenizer, facts)
+    translator = Translator(model, tokenizer, config, name_rule=rule)
     trainer = Trainer(config, run_dir, translator, corpus, strategy, console, num_parts)
     if resume:
         trainer.restore()
@@ -790,7 +789,7 @@ def _prepare_trainer(
         vocabulary_size=tokenizer.vocabulary_size,
         corpus_info=corpus.info,
         origins=origins,
-        translated_names=" ".join(names),
+        name_rule=rule.to_json(),
     )
     return trainer
 
@@ -903,10 +902,20 @@ def _train_tokenizer(
         )
 
 
-def _find_translated_names(
-    config: Config, corpus: PreparedCorpus, tokenizer: Tokenizer
-) -> list[str]:
-    """Lists none for a model that copies nothing."""
+def _name_rule(
+    config: Config,
+    corpus: PreparedCorpus,
+    tokenizer: Tokenizer,
+    facts: Mapping[str, Any],
+) -> NameRule:
+    """Returns that of the corpus; of a model to start from, with more known words.
+
+    A model that copies nothing has none.
+    """
     if not config.data.placeholders:
-        return []
-    return find_translated_names(corpus.train, tokenizer.is_cut)
+        return NO_NAMES
+    rule = find_name_rule(corpus.train, tokenizer.is_cut)
+    if "name_rule" not in facts:
+        return rule
+    before = NameRule.from_json(facts["name_rule"])
+    return before._replace(known_words=before.known_words | rule.known_words)

@@ -6,7 +6,7 @@ Shapes: B batch, S source length, T target length, K hypotheses of a sentence.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +20,9 @@ from translator.checkpoints import CARD_NAME, TOKENIZER_NAME, load_run_config
 from translator.config import Config, SearchConfig
 from translator.errors import UserError
 from translator.placeholders import (
+    NO_NAMES,
     PLACEHOLDERS,
+    NameRule,
     NumberMarks,
     is_intact,
     protect,
@@ -34,8 +36,6 @@ from translator.tokenizer import PAD_ID, Tokenizer, pad_ids
 
 # Longest text `translate` takes, in characters: about four pages.
 MAX_CHARACTERS = 10_000
-# Languages that write all their nouns with a capital.
-NOUNS_LIKE_NAMES = ("de", "lb")
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,7 @@ class TextTranslator(ABC):
         target_language: Code of the language it writes.
         search: How it searches when nothing else is asked for.
         tokenizer: The subwords that the network was trained on, where they are known.
-        translated_names: Words that look like unknown names, and are none: see
-            `find_translated_names`.
+        name_rule: Which names it copies; default, none.
 
     Attributes:
         max_characters: Longest text that `translate` takes.
@@ -182,14 +181,14 @@ class TextTranslator(ABC):
         target_language: str,
         search: SearchConfig,
         tokenizer: Tokenizer | None = None,
-        translated_names: Collection[str] = (),
+        name_rule: NameRule = NO_NAMES,
     ):
         self.name = name
         self.source_language = source_language
         self.target_language = target_language
         self.search = search
         self.tokenizer = tokenizer
-        self.translated_names = translated_names
+        self.name_rule = name_rule
 
     @abstractmethod
     def search_sentences(
@@ -248,10 +247,8 @@ class TextTranslator(ABC):
 
         In the letters that models know: see `fold_capitals`. If the vocabulary has
         placeholders, they stand for what cannot be translated: see `protect`; numbers
-        get the marks of the target language.
-        A word with a capital is a name that the network does not know if it takes three
-        subwords or more, and training did not translate it. There are none in a
-        sentence whose words all have one, nor in German, where nouns have.
+        get the marks of the target language. Names that the network does not know are
+        found by `name_rule`, but not in a sentence whose words all have a capital.
 
         Args:
             sentence: One, as the user typed it.
@@ -263,13 +260,11 @@ class TextTranslator(ABC):
         sentence = normalize_text(sentence)
         protected, originals = protect(sentence, placeholders)
         text, is_upper = fold_capitals(protected)
-        if text == protected and self.source_language not in NOUNS_LIKE_NAMES:
-            text, originals = protect(sentence, placeholders, self._is_unknown)
+        if text == protected:
+            rule = self.name_rule
+            text, originals = protect(sentence, placeholders, rule.is_unknown)
         rewritten = {key: self._rewrite(value) for key, value in originals.items()}
         return PreparedSentence(text, is_upper, rewritten)
-
-    def _is_unknown(self, name: str) -> bool:
-        return name not in self.translated_names and self.tokenizer.is_cut(name)
 
     def _rewrite(self, original: str) -> str:
         """Returns what is copied as the target language writes it."""
@@ -366,7 +361,7 @@ class TranslatorParts(NamedTuple):
     config: Config
     name: str = ""
     card: str = ""
-    translated_names: frozenset[str] = frozenset()
+    name_rule: NameRule = NO_NAMES
 
 
 def load_parts(model_dir: Path) -> TranslatorParts:
@@ -387,8 +382,9 @@ def load_parts(model_dir: Path) -> TranslatorParts:
     card_path = model_dir / CARD_NAME
     card = card_path.read_text("utf-8") if card_path.exists() else ""
     name = facts.get("name", model_dir.resolve().name)
-    names = frozenset(facts.get("translated_names", "").split())
-    return TranslatorParts(tokenizer, config, name, card, names)
+    rule = facts.get("name_rule")
+    rule = NameRule.from_json(rule) if rule else NO_NAMES
+    return TranslatorParts(tokenizer, config, name, card, rule)
 
 
 class SubwordTranslator(TextTranslator):
@@ -399,7 +395,7 @@ class SubwordTranslator(TextTranslator):
         config: Options of its run.
         name: What to call it.
         card: Its model card, Markdown.
-        translated_names: As of `TextTranslator`.
+        name_rule: As of `TextTranslator`.
         num_threads: How many batches are searched at the same time, each on a thread
             of its own; default, one for each core that this process may use. A single
             batch is searched by the thread that asks.
@@ -419,7 +415,7 @@ class SubwordTranslator(TextTranslator):
         config: Config,
         name: str = "",
         card: str = "",
-        translated_names: Collection[str] = (),
+        name_rule: NameRule = NO_NAMES,
         num_threads: int | None = None,
     ):
         super().__init__(
@@ -428,7 +424,7 @@ class SubwordTranslator(TextTranslator):
             config.data.target_language,
             config.search,
             tokenizer,
-            translated_names,
+            name_rule,
         )
         self.config = config
         self.card = card

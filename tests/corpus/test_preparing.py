@@ -246,6 +246,10 @@ def test_extra_pairs_are_for_training_alone(toy, tmp_path):
     write_tsv(path, extra[:7])
     again = prepare_corpus(options, directory=tmp_path / "run")
     assert len(again.train) == len(plain.train) + 7
+    options = options.model_copy(update={"extra_copies": 3})
+    copied = prepare_corpus(options, directory=tmp_path / "run")
+    assert sorted(copied.train) == sorted([*plain.train, *extra[:7] * 3])
+    assert copied.report == again.report
     path.unlink()
     assert load_sets(options).tests == plain.tests
 

@@ -98,6 +98,7 @@ def _made_of(directory: Path, origin: Origin, config: DataConfig) -> dict[str, A
         "version": translator.__version__,
         "info": origin.info,
         "shares": asdict(origin.shares),
+        "extra_copies": config.extra_copies,
         "num_generated_pairs": config.num_generated_pairs,
         "max_characters": config.max_characters,
         "max_length_ratio": config.max_length_ratio,

@@ -51,7 +51,7 @@ class Origin:
         dev: Reads the development set. None: a share of `train`.
         tests: Name of a test set -> what reads it. Empty: a share of `train`.
         shares: The shares of `train` that are not for training.
-        extra: Reads further pairs, all of them for training.
+        extra: Reads further pairs, all of them for training; None if there are none.
     """
 
     info: CorpusInfo
@@ -59,7 +59,7 @@ class Origin:
     dev: Reader | None = None
     tests: Mapping[str, Reader] = field(default_factory=dict)
     shares: Shares = field(default_factory=Shares)
-    extra: Reader = tuple
+    extra: Reader | None = None
 
 
 def find_origin(config: DataConfig, *, with_extra: bool = True) -> Origin:

@@ -6,7 +6,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from pathlib import Path
 
 from translator.config import DataConfig
@@ -107,18 +107,23 @@ def _prepare(
     """Writes the training pairs to the folder, and returns the sets."""
     report = CleaningReport()
     held_out = _read_own_sets(origin)
-    pairs = chain(
-        _clean_and_split(origin, config, held_out, report, progress),
-        _clean(origin.extra, config, report, progress if config.extra_corpus else None),
-    )
     make_folder(directory)
     with tempfile.TemporaryDirectory(dir=directory) as temporary:
         # Which training pairs share a sentence with dev or test is known at the end.
-        candidates = Path(temporary) / "candidates.tsv"
+        candidates, extra = (Path(temporary) / f"{name}.tsv" for name in "ab")
+        pairs = _clean_and_split(origin, config, held_out, report, progress)
         write_pairs(candidates, pairs)
+        pairs = _clean(origin.extra, config, report, progress) if origin.extra else ()
+        write_pairs(extra, pairs)
         separate_dev(held_out)
-        pairs = drop_held_out(PairFile(candidates), held_out, report)
-        write_pairs(Path(temporary) / TRAIN_NAME, pairs)
+        own, further = (
+            drop_held_out(PairFile(path), held_out, report)
+            for path in (candidates, extra)
+        )
+        copies = chain.from_iterable(
+            repeat(pair, config.extra_copies) for pair in further
+        )
+        write_pairs(Path(temporary) / TRAIN_NAME, chain(own, copies))
         for path in Path(temporary).glob("train.*"):
             path.replace(directory / path.name)
     return CorpusSets(**vars(held_out), info=origin.info, report=report)
