@@ -90,7 +90,7 @@ def make_run(run_dir, tmp_path_factory):
     from translator.checkpoints import BEST_NAME, TOKENIZER_NAME, save_weights
     from translator.config import make_config, save_config
     from translator.model import build_model
-    from translator.placeholders import PLACEHOLDERS, NameRule
+    from translator.placeholders import PLACEHOLDERS, CapitalRule
     from translator.tokenizer import EOS_ID, Tokenizer
 
     def make(**options):
@@ -107,8 +107,8 @@ def make_run(run_dir, tmp_path_factory):
         bias.assign(bias.numpy() + 3 * (np.arange(bias.shape[0]) == EOS_ID))
         path = tmp_path_factory.mktemp("runs") / "small"
         save_weights(model, path / BEST_NAME)
-        rule = NameRule(frozenset({"May", "Thursday"}), inner=True)
-        facts = {"corpus_info": {"name": "toy"}, "name_rule": rule.to_json()}
+        rule = CapitalRule(frozenset({"May", "Thursday"}), inner=True)
+        facts = {"corpus_info": {"name": "toy"}, "capital_rule": rule.to_json()}
         save_config(config, path / "config.json", **facts)
         tokenizer.save(path / TOKENIZER_NAME)
         return path

@@ -22,16 +22,16 @@ class CopyTranslator(SubwordTranslator):
     Args:
         loses: Placeholders that the network writes as a space.
         source_language: Code of the language it reads.
-        name_rule: As of `SubwordTranslator`.
+        capital_rule: As of `SubwordTranslator`.
 
     Attributes:
         asked: The texts that the network got.
     """
 
-    def __init__(self, loses="", source_language="en", name_rule=NO_NAMES):
+    def __init__(self, loses="", source_language="en", capital_rule=NO_NAMES):
         data = {"source_language": source_language, "target_language": "es"}
         super().__init__(
-            _TOKENIZER, make_config("tiny", options=data), "copy", "", name_rule
+            _TOKENIZER, make_config("tiny", options=data), "copy", "", capital_rule
         )
         self.asked = []
         [self._space] = _TOKENIZER.ids(["▁"])

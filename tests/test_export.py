@@ -323,11 +323,11 @@ def test_a_network_that_copies(protecting, monkeypatch, rule):
         )
 
     monkeypatch.setattr("translator.export.search_translations", copy)
-    rule = protecting.name_rule._replace(**rule)
-    monkeypatch.setattr(protecting, "name_rule", rule)
+    rule = protecting.capital_rule._replace(**rule)
+    monkeypatch.setattr(protecting, "capital_rule", rule)
     module = ServingModule(protecting)
     found = module.translate(tf.constant(PROTECTED_TEXTS))["translation"].numpy()
-    theirs = CopyTranslator(PLACEHOLDERS[2], "en", protecting.name_rule)
+    theirs = CopyTranslator(PLACEHOLDERS[2], "en", protecting.capital_rule)
     expected = theirs.translate(PROTECTED_TEXTS)
     assert [text.decode() for text in found] == [own.text for own in expected]
 

@@ -8,13 +8,19 @@ import tensorflow as tf
 from test_text import random_texts
 
 from translator import graph_text
-from translator.text import fold_capitals, normalize_text, split_sentences
+from translator.text import (
+    capital_letters,
+    fold_capitals,
+    normalize_text,
+    split_sentences,
+)
 
 # What the rules of `text` know, and what must not be taken for it.
 PARTS = (
     "Mr. No. no. J. I. z.B. a.m. P.M. p.n. e.g. U.S.A. x1. 5. 12. 123. ². ½. S.r. sr. ."
     " Hello hello WORLD Ünï ǅ ß ΣΑΣ ! ? ... … 。 ?. !\" .' ) ( « ¿ - — – ; , ،"
     " ； 7 É. ª 😀 *** _ # fig. PÁG. İ Ⓐ ⓐ \u0345 \x00 \uffff"
+    " 本 です。 」 「 （ ） गया। डॉ. ქი. ca. I\u0323. e\u0301 IŞI ？ ። ״"
 ).split(" ")
 SPACES = [
     *[" "] * 12,
@@ -65,9 +71,9 @@ def split(text):
     return texts.sentences, kept, texts.join(texts.sentences), texts.join(numbered)
 
 
-@tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-def fold(sentences):
-    return graph_text.fold_capitals(sentences)
+@tf.function(autograph=False)
+def fold(sentences, language):
+    return graph_text.fold_capitals(sentences, language)
 
 
 def strings(tensor) -> list[str]:
@@ -93,24 +99,27 @@ def test_sentences_are_pythons(make, seed):
         place += len(numbers)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_capitals_are_pythons(seed):
+@pytest.mark.parametrize(("seed", "language"), [(0, ""), (1, "tr-TR"), (2, "en")])
+def test_capitals_are_pythons(seed, language):
     """Catches: Roman numerals, ǅ or Ⓐ taken for what they are not; a first letter lost;
     a text that ends at a NUL.
     """
     rng = random.Random(seed)
     words = ["WHERE", "IS", "Is", "It", "ǅ", "ß", "NASA", "É,", "(Yes)", "4", "ΑΣ", "İ",
-             "Ⅳ", "Ⓐ", "x", "日本", "e\u0301", "E\u0301", "*", "A\x00B"]  # fmt: skip
+             "Ⅳ", "Ⓐ", "x", "日本", "e\u0301", "E\u0301", "*", "A\x00B",
+             "IŞIK", "İYİ", "ქი"]  # fmt: skip
     chosen = [rng.sample(words, rng.randrange(1, 6)) for _ in range(60)]
     sentences = [
         rng.choice([" ", "\u3000"]).join(rng.choices(own, k=rng.randrange(1, 7)))
         for own in chosen
     ]
-    folded, is_upper = fold(tf.constant(sentences))
+    folded, is_upper = fold(tf.constant(sentences), language)
+    capitals = graph_text.capital_letters(tf.constant(["iki ɓé", "ß"]), language)
+    assert strings(capitals) == [capital_letters(t, language) for t in ("iki ɓé", "ß")]
     for sentence, ours, upper in zip(
         sentences, strings(folded), is_upper.numpy(), strict=True
     ):
-        expected, expected_upper = fold_capitals(sentence)
+        expected, expected_upper = fold_capitals(sentence, language)
         assert normalize_text(ours) == normalize_text(expected)
         assert upper == expected_upper
 

@@ -12,9 +12,9 @@ from translator.placeholders import (
     NUMBERS,
     PLACEHOLDERS,
     THINGS,
-    NameRule,
+    CapitalRule,
     NumberMarks,
-    find_name_rule,
+    find_capital_rule,
     is_intact,
     protect,
     protect_copies,
@@ -135,6 +135,28 @@ def test_unknown_names_are_taken_out_but_at_the_start():
     )
 
 
+@pytest.mark.parametrize(
+    ("sentence", "things"),
+    [
+        ("我在2024年去了北京。", ["2024"]),
+        ("我有3本书", []),
+        ("iPhone15很贵", ["iPhone15"]),
+        ("በ2024 ראש ב2025", ["2024", "2025"]),
+        ("价格是99.5元", ["99.5"]),
+        ("访问www.example.com吧", ["www.example.com"]),
+        ("#हिन्दी है, मेरा F-16", ["#हिन्दी", "F-16"]),
+        ("He saw Ọlọ́run.", ["Ọlọ́run"]),
+        ("मेरा Oyelaran", ["Oyelaran"]),
+    ],
+)
+def test_scripts_without_spaces_or_capitals(sentence, things):
+    """Catches: a clause taken for a code, as a digit stands in it; a word cut at its
+    accent or its vowel."""
+    text, originals = protect(sentence, is_unknown=lambda word, is_first: not is_first)
+    assert sorted(originals.values()) == sorted(things)
+    assert restore(text, originals) == sentence
+
+
 @given(TEXTS, st.integers(0, len(PLACEHOLDERS)))
 def test_restoring_gives_every_text_back(pieces, count):
     """Catches: things in the wrong order, one dropped where there are too many, text of
@@ -167,6 +189,7 @@ def test_a_number_is_not_found_in_a_longer_one():
     assert protect_copies("Llama al 12345", originals) == f"Llama al {second}"
     assert protect_copies("12345 o 1234.", originals) == f"{second} o {first}."
     assert protect_copies("a😀b", {"@": "😀"}) == "a@b"
+    assert protect_copies("在1234年", originals) == f"在{first}年"
 
 
 def test_the_rest_stays_when_there_are_more_things():
@@ -211,7 +234,7 @@ def test_the_words_that_training_knows():
         ("Éclairs come from Brussels.", "Los bollos vienen de Bruselas."),
         ("Tom bought a hotel.", "Tom compró un hotel."),
     ]
-    rule = find_name_rule(pairs, lambda word: len(word) > 3)
+    rule = find_capital_rule(pairs, lambda word: len(word) > 3)
     assert rule.known_words == frozenset(
         "On Thursday Came We Ate In Saw The Way Éclairs Come From Brussels Tom Bought "
         "Hotel".split()
@@ -238,22 +261,43 @@ def test_words_seen_once_tell_of_those_never_seen(source, target, inner, first):
     ]
     pairs += [("May we eat on Thursday?", "¿Comemos el jueves?")] * 99
     pairs += [(f"we {name} it", "lo comemos") for name in ("xanu", "xeru", "xolu")]
-    rule = find_name_rule(pairs, lambda word: True)
-    assert rule[1:] == (inner, first)
+    rule = find_capital_rule(pairs, lambda word: True)
+    assert rule[1:] == (inner, first, True)
+
+
+@pytest.mark.parametrize(("share", "folds"), [(0.02, True), (0.3, False)])
+def test_a_corpus_in_capitals_says_so(share, folds):
+    """Catches: sentences made small for a network that knows them in capitals."""
+    count = int(100 * share)
+    pairs = [("WHERE IS IT?", "¿DÓNDE ESTÁ?")] * count
+    pairs += [("Where is it?", "¿Dónde está?")] * (100 - count)
+    assert find_capital_rule(pairs, lambda word: False).folds is folds
+
+
+def test_no_words_are_kept_for_nothing():
+    """Catches: names of a private corpus that leave with a model for no use; clauses
+    of a script without capitals taken for words."""
+    names = [f"{a}{b}a" for a in "BDFGKL" for b in ("on", "er", "al")]
+    pairs = [(f"{name} saw {name[::-1].title()}.", "봤다.") for name in names]
+    pairs += [("我们应该尊重传统。", "We should respect it."), ("गाँव", "a village")]
+    assert find_capital_rule(pairs, lambda word: True).known_words == frozenset()
+    pairs = pairs[-2:] + [("Is it Mo?", "Mo?"), ("It is", "Es")]
+    rule = find_capital_rule(pairs, lambda word: True)
+    assert rule.inner and rule.known_words == {"Is", "It"}
 
 
 def test_a_large_corpus_is_looked_at_in_part(monkeypatch):
     """Catches: memory that grows with the corpus."""
-    monkeypatch.setattr("translator.placeholders.MAX_NAME_PAIRS", 10)
+    monkeypatch.setattr("translator.placeholders.MAX_RULE_PAIRS", 10)
     monkeypatch.setattr("translator.placeholders.MAX_KNOWN_WORDS", 3)
     pairs = [(f"we saw Place{n:x}z", "") for n in range(95)]
-    rule = find_name_rule(pairs, lambda word: True)
+    rule = find_capital_rule(pairs, lambda word: True)
     assert rule.known_words == {"We", "Saw", "Place0z"}
 
 
 def test_a_rule_is_kept_as_json():
-    rule = NameRule(frozenset({"May", "Éric"}), True, False)
-    assert NameRule.from_json(json.loads(json.dumps(rule.to_json()))) == rule
+    rule = CapitalRule(frozenset({"May", "Éric"}), True, False)
+    assert CapitalRule.from_json(json.loads(json.dumps(rule.to_json()))) == rule
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from translator.text import (
     NORMALIZATION_RULES,
+    capital_letters,
     fold_capitals,
     normalize_text,
     split_sentences,
@@ -113,6 +114,11 @@ def test_a_graph_can_repeat_the_rules():
         "Am 3. Oktober, z. B. in Bonn.|Gut.",
         "Go to www.example.com.|Now.",
         "Привет.|Как дела?|नमस्ते।|日本。|元気？",
+        "ሰላም።|እንዴት ነህ?|ទេ។|ဟုတ်။|Բարև։|Ոչ։|वाह॥|ठीक।",
+        "გამარჯობა.|როგორ ხარ?|კარგად.",
+        "डॉ. शर्मा आए।|पी. टी. उषा दौड़ी।|हे माझे काम.|ते माझे घर.",
+        "TP. Vinh, ca. 3, approx. 20 mg.|Có.",
+        "To\u0302i \u0111e\u0302\u0301n.|Anh ro\u0302\u0300i.|Di\u0323ch.|No.",
         "Hi! 😀",
     ],
 )
@@ -125,6 +131,23 @@ def test_split_sentences(marked, gap):
     text, sentences = marked.replace("|", gap), marked.split("|")
     assert split_sentences(text).sentences == sentences
     assert [split_sentences(s).sentences for s in sentences] == [[s] for s in sentences]
+
+
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "今天天气很好，我们走吧。|公园里有很多人！|你想来吗？|想。",
+        "彼は「はい。」と言った。|「いいえ。」|（そうです。）終わり…。|さて",
+        "元気？ok。|2024年です。",
+    ],
+)
+def test_sentences_without_spaces(marked):
+    """Catches: a paragraph taken for a sentence; a cut before a closing mark, or in the
+    middle of a quotation; translations without a space between them."""
+    split = split_sentences(marked.replace("|", ""))
+    assert split.sentences == marked.split("|")
+    assert split.join(split.sentences) == marked.replace("|", "")
+    assert split.join(split.sentences, " ") == marked.replace("|", " ")
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r", "\u2028", "\x85", "\n \n"])
@@ -204,6 +227,7 @@ def test_time_is_linear(unit):
         ("Where Is the Bridge?", "Where Is the Bridge?", False),
         ("where is it", "where is it", False),
         ("本当 です か はい", "本当 です か はい", False),
+        ("मेरा DVD खराब है।", "मेरा DVD खराब है।", False),
         ("12 34 56 78", "12 34 56 78", False),
         ("", "", False),
     ],
@@ -213,6 +237,16 @@ def test_capitals_are_folded_where_they_say_nothing(sentence, folded, is_upper):
     without capitals taken for one in capitals.
     """
     assert fold_capitals(sentence) == (folded, is_upper)
+
+
+@pytest.mark.parametrize(
+    ("language", "folded"), [("tr", "Bir iyi ışık"), ("en", "Bir iyi işik")]
+)
+def test_the_point_of_an_i(language, folded):
+    """Catches: an i with two points, or with the wrong number of them."""
+    assert fold_capitals("BİR İYİ IŞIK", language) == (folded, True)
+    assert capital_letters("iki ışık", "tr-TR") == "İKİ IŞIK"
+    assert capital_letters("ორი", "ka-GE") == "ორი"
 
 
 @pytest.mark.parametrize("text", random_texts(seed=8, count=300))

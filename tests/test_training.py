@@ -46,7 +46,7 @@ from translator.corpus.pairs import Pair
 from translator.errors import UserError
 from translator.inference import Translator
 from translator.model import build_model
-from translator.placeholders import PLACEHOLDERS, NameRule
+from translator.placeholders import PLACEHOLDERS, CapitalRule
 from translator.precision import choose_precision
 from translator.reporting import RunLog, read_metrics
 from translator.tokenizer import Tokenizer
@@ -869,7 +869,7 @@ def test_a_run_folder_translates(finished):
     [translation] = translator.translate(["twenty-one"], SearchConfig(beam_size=2))
     assert translation.sentences[0].hypotheses[0].tokens
     assert translator.tokenizer.placeholders == PLACEHOLDERS
-    assert "January" in translator.name_rule.known_words
+    assert "January" in translator.capital_rule.known_words
 
 
 def without_times(record):
@@ -947,7 +947,9 @@ def test_a_run_starts_from_another(finished, tmp_path):
     _, facts_before = load_run_config(finished)
     assert facts["tokenizer_sha256"] == facts_before["tokenizer_sha256"]
     assert facts["origins"] == [facts_before["corpus_info"]]
-    rule, before = (NameRule.from_json(f["name_rule"]) for f in (facts, facts_before))
+    rule, before = (
+        CapitalRule.from_json(f["capital_rule"]) for f in (facts, facts_before)
+    )
     assert before.known_words < rule.known_words
     assert rule[1:] == before[1:]
     assert "Before, on `numbers-en-es`." in (run_dir / CARD_NAME).read_text("utf-8")

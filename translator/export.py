@@ -29,7 +29,7 @@ from translator.config import SearchConfig
 from translator.disk import replacing
 from translator.errors import UserError
 from translator.inference import Translator, search_translations
-from translator.placeholders import NameRule
+from translator.placeholders import CapitalRule
 from translator.startup import silent_stderr
 from translator.text import NORMALIZATION_RULES, normalize_text
 from translator.tokenizer import EOS_ID, PAD_ID, UNK_ID, Tokenizer
@@ -122,8 +122,10 @@ class ServingModule(tf.Module):
         # The network in a function: as an attribute, its variables would be saved, too.
         self._find = find
         self._has_placeholders = bool(translator.tokenizer.placeholders)
-        self._name_rule = translator.name_rule
-        words = sorted(translator.name_rule.known_words) or [""]  # none is refused
+        self._languages = translator.source_language, translator.target_language
+        self._gap = translator.gap
+        self._capital_rule = translator.capital_rule
+        words = sorted(translator.capital_rule.known_words) or [""]  # none is refused
         self._known_words = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
                 tf.constant(words, tf.string), tf.ones([len(words)], tf.int32)
@@ -158,7 +160,7 @@ class ServingModule(tf.Module):
         else:
             translations, scores = self._translate_folded(texts.sentences)
         return {
-            "translation": texts.join(translations),
+            "translation": texts.join(translations, self._gap),
             "score": texts.mean_scores(scores),
         }
 
@@ -231,9 +233,10 @@ class ServingModule(tf.Module):
 
     def _translate_folded(self, sentences):
         """Returns translations `(N,)` and their scores, of sentences in any letters."""
-        text, is_upper = graph_text.fold_capitals(sentences)
+        text, is_upper = self._fold(sentences)
         best = self._translate_nbest(text)
-        return _capitalize(best["translations"][:, 0], is_upper), best["scores"][:, 0]
+        text = self._capitalize(best["translations"][:, 0], is_upper)
+        return text, best["scores"][:, 0]
 
     def _translate_protected(self, sentences):
         """As `_translate_folded`, past what is copied: what `translate_sentences` of
@@ -247,7 +250,7 @@ class ServingModule(tf.Module):
         best = tf.gather(found["translations"], first, batch_dims=1)
         scores = tf.gather(found["scores"], first, batch_dims=1)
         best = graph_placeholders.restore(
-            _capitalize(best, is_upper), protected.originals
+            self._capitalize(best, is_upper), protected.originals
         )
         is_lost = ~tf.reduce_any(is_intact, axis=1) & ~is_copy
         best, scores = self._translate_lost(neat, is_lost, best, scores)
@@ -276,8 +279,8 @@ class ServingModule(tf.Module):
         """
         protected = graph_placeholders.protect(sentences)
         originals = protected.originals
-        text, is_upper = graph_text.fold_capitals(protected.text)
-        if self._name_rule.inner or self._name_rule.first:
+        text, is_upper = self._fold(protected.text)
+        if self._capital_rule.inner or self._capital_rule.first:
             named = graph_placeholders.protect(sentences, self._is_unknown)
             is_neat = text == protected.text
             text = tf.where(is_neat, named.text, text)
@@ -288,9 +291,18 @@ class ServingModule(tf.Module):
             )
         return graph_placeholders.ProtectedSentences(text, originals), is_upper
 
+    def _fold(self, sentences):
+        if not self._capital_rule.folds:
+            return sentences, tf.zeros_like(sentences == "", tf.bool)
+        return graph_text.fold_capitals(sentences, self._languages[0])
+
+    def _capitalize(self, translations, is_upper):
+        capitals = graph_text.capital_letters(translations, self._languages[1])
+        return tf.where(is_upper, capitals, translations)
+
     def _is_unknown(self, words, is_first):
-        """`NameRule.is_unknown` of words `(M,)`."""
-        is_name = tf.where(is_first, self._name_rule.first, self._name_rule.inner)
+        """`CapitalRule.is_unknown` of words `(M,)`."""
+        is_name = tf.where(is_first, self._capital_rule.first, self._capital_rule.inner)
         return is_name & (self._known_words.lookup(words) == 0)
 
     def _translate_nbest(self, text):
@@ -327,11 +339,6 @@ class ServingModule(tf.Module):
     def _tokens(self, ids):
         tokens = self.tokenizer.id_to_string(ids)
         return tf.where(ids == PAD_ID, "", tokens)
-
-
-def _capitalize(translations, is_upper):
-    capitals = tf.strings.upper(translations, "utf-8")
-    return tf.where(is_upper, capitals, translations)
 
 
 def _valid_utf8(text):
@@ -426,7 +433,7 @@ def _message(fields: dict[int, bytes]) -> bytes:
 def _write_facts(translator: Translator, path: Path) -> None:
     facts = {
         "name": translator.name,
-        "name_rule": translator.name_rule.to_json(),
+        "capital_rule": translator.capital_rule.to_json(),
         "source_language": translator.source_language,
         "target_language": translator.target_language,
         "search": translator.search.model_dump(),
@@ -453,7 +460,7 @@ class SavedModelTranslator(TextTranslator):
             facts["target_language"],
             SearchConfig(**facts["search"]),
             tokenizer,
-            NameRule.from_json(facts["name_rule"]),
+            CapitalRule.from_json(facts["capital_rule"]),
         )
         self.card = facts["card"]
         # Held, as its variables live as long as it does.

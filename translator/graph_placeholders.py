@@ -17,6 +17,7 @@ from translator.placeholders import (
     PLACEHOLDERS,
     THINGS,
     TOKEN_PATTERN,
+    UNCASED,
     NumberMarks,
     marked_number_pattern,
     shape_of,
@@ -47,7 +48,7 @@ class ProtectedSentences(NamedTuple):
         """bool `(N,)`: whether there is nothing in it to translate."""
         codes = tf.strings.unicode_decode(self.text, "UTF-8")
         shapes = exchange(codes, _shape_table())
-        has_words = tf.strings.regex_full_match(shapes, ".*[0-9A-Za-z].*")
+        has_words = tf.strings.regex_full_match(shapes, f".*[0-9A-Za-z{UNCASED}].*")
         return self.has_originals & ~has_words
 
     @property

@@ -13,8 +13,9 @@ Shapes: B texts, P pieces of all texts, N sentences of all texts.
 """
 
 import functools
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -28,6 +29,12 @@ from translator.text import (
     MAX_SENTENCE_CHARACTERS,
     OPENING,
     TITLES,
+    TURKIC_LANGUAGES,
+    WIDE_MARKS,
+    WITHOUT_CAPITALS,
+    is_combining,
+    is_small,
+    main_language,
 )
 
 # Between the pieces of a shape, which has no other such character.
@@ -36,7 +43,7 @@ _ABBREVIATIONS = "".join(TITLES | BEFORE_NUMBERS)
 # What stands for itself in a shape, besides ASCII.
 _KEPT = {
     *"".join(map(chr, range(128))),
-    *(MARKS + CLOSING + OPENING + LINE_ENDS + "¿¡" + "".join(CUT_PATTERNS)),
+    *(MARKS + CLOSING + OPENING + LINE_ENDS + "¿¡İı" + "".join(CUT_PATTERNS)),
     *(_ABBREVIATIONS + _ABBREVIATIONS.upper()),
 }
 
@@ -62,8 +69,14 @@ class SplitTexts(NamedTuple):
         """Strings, shape `(N,)`."""
         return tf.boolean_mask(self.pieces, self.is_sentence)
 
-    def join(self, translations):
-        """Returns texts `(B,)` with a translation `(N,)` in each sentence's place."""
+    def join(self, translations, gap=""):
+        """Returns texts `(B,)` with a translation `(N,)` in each sentence's place, and
+        a gap between two that nothing stands between."""
+        places = tf.where(self.is_sentence)[:, 0]
+        rows = tf.gather(self.rows, places)
+        is_next = (places[1:] == places[:-1] + 1) & (rows[1:] == rows[:-1])
+        gaps = tf.where(tf.pad(is_next, [[0, 1]]), gap, "")[: tf.size(places)]
+        translations = tf.strings.join([translations, gaps])
         pieces = tf.tensor_scatter_nd_update(
             self.pieces, tf.where(self.is_sentence), translations
         )
@@ -124,8 +137,12 @@ def split_sentences(text) -> SplitTexts:
     )
 
 
-def fold_capitals(sentences):
+def fold_capitals(sentences, language: str = ""):
     """Folds sentences `(N,)` as `text.fold_capitals` does.
+
+    Args:
+        sentences: Valid UTF-8.
+        language: Code of their language, if it is known.
 
     Returns:
         The sentences, and bool `(N,)`: whether each was all capitals.
@@ -134,10 +151,8 @@ def fold_capitals(sentences):
     letter, space = _characters(str.isalpha), _characters(str.isspace)
     no_letter = _characters(lambda c: not c.isalpha())
     has_words = _matches(shapes, f"(?s).*{letter}.*{space}.*{letter}.*")
-    capital = _characters(str.isupper)
-    # A single character that `istitle` is a capital, or a letter such as ǅ.
-    no_small = _characters(lambda c: c.isupper() or not (c.islower() or c.istitle()))
-    is_upper = has_words & _matches(shapes, f"{no_small}*{capital}{no_small}*")
+    capital = _characters(lambda c: c.isupper() or not c.isalpha())
+    is_upper = has_words & _matches(shapes, f"{capital}*")
     has_many_words = _matches(shapes, f"(?s)(?:.*{letter}.*{space}){{3}}.*{letter}.*")
     before = _characters(lambda c: not c.isalpha() and not c.isspace())
     small = _characters(lambda c: c.isalpha() and not c.isupper())
@@ -147,23 +162,52 @@ def fold_capitals(sentences):
     head = tf.strings.substr(sentences, tf.zeros_like(length), length, "UTF8_CHAR")
     # ICU would take a NUL for the end; normalisation drops it anyway.
     rest = _replace(_drop(sentences, head), r"\x00", "")
-    rest = tf.strings.lower(rest, "utf-8")
+    rest = _small_letters(rest, language)
     is_folded = is_upper | (has_many_words & is_capitalized)
     return tf.where(is_folded, tf.strings.join([head, rest]), sentences), is_upper
+
+
+def capital_letters(texts, language: str = ""):
+    """Returns texts in capitals, as `text.capital_letters` does."""
+    language = main_language(language)
+    if language in WITHOUT_CAPITALS:
+        return texts
+    if language in TURKIC_LANGUAGES:
+        texts = _replace(texts, "i", "İ")
+    return tf.strings.upper(texts, "utf-8")
+
+
+def _small_letters(texts, language: str):
+    if main_language(language) in TURKIC_LANGUAGES:
+        texts = _replace(texts, "I", "ı")
+    return tf.strings.lower(_replace(texts, "İ", "i"), "utf-8")
 
 
 def _cut_sentences(shapes):
     """Puts cuts around line ends, and around the white space between sentences."""
     space = _characters(lambda c: c.isspace() and c not in LINE_ENDS)
-    first = _characters(lambda c: _is_word(c) and not c.islower())
-    no_word = _characters(lambda c: not _is_word(c) and c != ".")
+    first = _characters(lambda c: _is_word(c) and not is_small(c))
+    no_word = _characters(lambda c: not (_is_word(c) or is_combining(c) or c == "."))
+    mark = _characters(is_combining)
     start = rf"[¿¡]|[{OPENING}]{{0,6}}{space}?{first}|[{OPENING}]{{7}}{first}"
+    only_opening = _characters(
+        lambda c: re.match(f"[{OPENING}]", c) and not re.match(f"[{CLOSING}]", c)
+    )
+    opened = (
+        rf"{only_opening}[{OPENING}]{{0,5}}{space}?{first}"
+        rf"|{only_opening}[{OPENING}]{{6}}{first}"
+    )
     closing = f"[{CLOSING}]{{0,23}}"
     shapes = _replace(
         shapes, rf"([{MARKS}]{closing})({space}+(?:{start}))", rf"\1{_CUT}\2"
     )
+    for end, start in (
+        (f"[{WIDE_MARKS}]", rf"[¿¡]|{first}|{opened}"),
+        (f"[{WIDE_MARKS}][{CLOSING}]", opened),
+    ):
+        shapes = _replace(shapes, f"({end})({start})", rf"\1{_CUT}\2")
     for words, after in _abbreviations():
-        words = rf"((?:^|{no_word})(?:{words})\.{closing})"
+        words = rf"((?:^|{_CUT}|{no_word}){mark}*(?:{words})\.{closing})"
         shapes = _replace(shapes, f"{words}{_CUT}({after})", r"\1\2")
     shapes = _replace(shapes, f"{_CUT}({space}+)", rf"{_CUT}\1{_CUT}")
     return _replace(shapes, f"[{LINE_ENDS}]+", rf"{_CUT}\0{_CUT}")
@@ -171,21 +215,32 @@ def _cut_sentences(shapes):
 
 def _abbreviations() -> list[tuple[str, str]]:
     """Patterns of words whose full stop ends no sentence, and of what follows it."""
-    space, digit = _characters(str.isspace), _characters(str.isdigit)
-    letter = _characters(_is_letter)
-    no_p = _characters(lambda c: _is_letter(c) and c not in "AaPp")
-    no_m = _characters(lambda c: _is_letter(c) and c not in "Mm")
+    space, digit = _characters(str.isspace), _marked(_characters(str.isdigit))
+    letter = _marked(_characters(_is_letter))
+    no_p = _marked(_characters(lambda c: _is_letter(c) and c not in "AaPp"))
+    no_m = _marked(_characters(lambda c: _is_letter(c) and c not in "Mm"))
+    dot = _marked(r"\.")
     words = (
         f"{digit}{{1,2}}",
-        _characters(lambda c: _is_word(c) and c != "I"),
+        _marked(_characters(lambda c: _is_word(c) and c != "I")),
         # Letters with dots, but not "a.m" and "p.m".
-        rf"{letter}{{1,2}}(?:\.{letter}{{1,2}}){{2,}}",
-        rf"(?:{letter}{{2}}|{no_p})\.{letter}{{1,2}}",
-        rf"[AaPp]\.(?:{letter}{{2}}|{no_m})",
-        f"(?i:{'|'.join(sorted(TITLES))})",
+        rf"{letter}{{1,2}}(?:{dot}{letter}{{1,2}}){{2,}}",
+        rf"(?:{letter}{{2}}|{no_p}){dot}{letter}{{1,2}}",
+        rf"{_marked('[AaPp]')}{dot}(?:{letter}{{2}}|{no_m})",
+        _any_of(TITLES),
     )
-    before_numbers = f"(?i:{'|'.join(sorted(BEFORE_NUMBERS))})"
-    return [("|".join(words), ""), (before_numbers, f"{space}+{digit}")]
+    after = f"{space}+{_characters(str.isdigit)}"
+    return [("|".join(words), ""), (_any_of(BEFORE_NUMBERS), after)]
+
+
+def _any_of(words: Iterable[str]) -> str:
+    """Pattern of any of some words, in small letters or capitals."""
+    return f"(?i:{'|'.join(''.join(map(_marked, word)) for word in sorted(words))})"
+
+
+def _marked(character: str) -> str:
+    """Pattern of a character with any combining ones."""
+    return f"(?:{character}{_characters(is_combining)}*)"
 
 
 def _cut_long(shapes):
@@ -264,7 +319,8 @@ def _kind(character: str) -> tuple[bool, ...]:
         character.isdigit(),
         character.islower(),
         character.isupper(),
-        character.istitle(),
+        is_small(character),
+        is_combining(character),
     )
 
 

@@ -16,7 +16,7 @@ from translator.checkpoints import BEST_NAME, load_weights
 from translator.config import Config, SearchConfig
 from translator.errors import UserError
 from translator.model import Seq2Seq, build_model
-from translator.placeholders import NO_NAMES, NameRule
+from translator.placeholders import NO_NAMES, CapitalRule
 from translator.search import Hypotheses, StepResult, beam_search
 from translator.tokenizer import PAD_ID, Tokenizer
 from translator.translations import (
@@ -112,7 +112,7 @@ class Translator(SubwordTranslator):
         config: Options of its run.
         name: What to call it.
         card: Its model card, Markdown.
-        name_rule: See `SubwordTranslator`.
+        capital_rule: See `SubwordTranslator`.
 
     Example:
         >>> translator = Translator.load("data/models/en-es")    # doctest: +SKIP
@@ -126,9 +126,9 @@ class Translator(SubwordTranslator):
         config: Config,
         name: str = "",
         card: str = "",
-        name_rule: NameRule = NO_NAMES,
+        capital_rule: CapitalRule = NO_NAMES,
     ):
-        super().__init__(tokenizer, config, name, card, name_rule)
+        super().__init__(tokenizer, config, name, card, capital_rule)
         self.model = model
         self.has_gates = isinstance(model, Seq2Seq)
         self._searches: dict[int, Callable[..., Hypotheses]] = {}  # by beam size

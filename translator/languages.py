@@ -2,9 +2,8 @@
 
 from functools import cache
 
-from babel import Locale, UnknownLocaleError
-
 from translator.placeholders import NumberMarks
+from translator.text import main_language
 
 _CHINESE = frozenset(("zh", "zho", "cmn", "yue"))
 # Burmese, Dzongkha, Japanese, Khmer, Lao, Thai, Tibetan; ISO 639-1 and -3.
@@ -38,18 +37,14 @@ def bleu_tokenizer(code: str) -> str:
         >>> bleu_tokenizer("es"), bleu_tokenizer("zh-TW"), bleu_tokenizer("ja")
         ('13a', 'zh', 'char')
     """
-    if _language_of(code) in _CHINESE:
+    if main_language(code) in _CHINESE:
         return "zh"  # characters of Chinese, and words of what is between them
     return "13a" if has_spaces(code) else "char"
 
 
 def has_spaces(code: str) -> bool:
     """Returns whether a language has spaces between its words."""
-    return _language_of(code) not in _WITHOUT_SPACES | _CHINESE
-
-
-def _language_of(code: str) -> str:
-    return code.replace("_", "-").split("-")[0].lower()
+    return main_language(code) not in _WITHOUT_SPACES | _CHINESE
 
 
 @cache
@@ -69,7 +64,11 @@ def number_marks(code: str) -> NumberMarks | None:
     return NumberMarks(symbols["group"], symbols["decimal"])
 
 
-def _locale(code: str) -> Locale | None:
+def _locale(code: str):
+    """Returns Babel's `Locale`, or None where it knows none. Babel takes a while to
+    load, and is not always asked."""
+    from babel import Locale, UnknownLocaleError
+
     try:
         # Resolving would make English of "und", a language that nobody told.
         return Locale.parse(code, sep="-", resolve_likely_subtags=False)

@@ -22,22 +22,29 @@ from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple, Self
 
+from translator.text import fold_capitals, is_combining, is_small
+
 # Unicode keeps these code points for what programs need inside ("noncharacters"); in no
 # text that is exchanged do they mean anything. Those of numbers are others, as a number
 # has other words around it than a name.
 THINGS, NUMBERS = "\ufdd0\ufdd1", "\ufdd2\ufdd3"
 PLACEHOLDERS = THINGS + NUMBERS
 
-# Pairs that `find_name_rule` looks at, at most, and words that it remembers.
-MAX_NAME_PAIRS = 500_000
+# Pairs that `find_capital_rule` looks at, at most, and words that it remembers.
+MAX_RULE_PAIRS = 500_000
 MAX_KNOWN_WORDS = 100_000
 # Words that were never seen are taken for names where at least this share of those that
 # were seen once are copied: a lost name tells of somebody else, and a word that is
 # copied is only not translated.
 _LEAST_COPIED = 0.25
+# Of the training sentences: a network that saw so many in capitals knows them as well.
+_MOST_FOLDED = 0.05
 
-# What a shape has in place of characters that are not ASCII.
+# What a shape has in place of characters that are not ASCII. Letters of scripts without
+# capitals are no part of a name or a code: without spaces, a whole clause may stand
+# before a number. Combining characters belong to what they follow.
 _CAPITAL, _LETTER, _DIGIT, _OTHER = "Qq9\x7f"
+UNCASED, _COMBINING = "\x05\x06"
 _PICTURE, _JOINER, _KEYCAP, _QUOTE = '\x01\x02\x03"'
 # The first and the last of some that nothing else tells about.
 _RANGES = (
@@ -56,7 +63,7 @@ _RANGES = (
 )
 
 # What an address, a tag or a path ends in: no full stop, bracket or quotation mark.
-_REST = r'[^ <>"]*[\w/=&%#+~-]'
+_REST = rf'[^ <>"{UNCASED}]*[\w/=&%#+~-]'
 _LABEL = r"\w[\w-]{0,62}\."
 _DOMAINS = "com|org|net|edu|gov|info|eu|io"
 _ENDINGS = (
@@ -71,7 +78,7 @@ _ADDRESSES = (
     rf"(?:{_LABEL}){{1,8}}(?:{_ENDINGS})\b",  # a file
     r"(?:(?:~|\.\.?)(?:/[\w.-]*\w)+|(?:/[\w.-]*\w){2,})/?",  # a path
     rf"[A-Za-z]:\\{_REST}",
-    r"[@#]\w+",
+    rf"[@#][\w{UNCASED}{_COMBINING}]+",
     rf"{_EMOJI}(?:{_EMOJI}|{_JOINER})*",  # several without a space
 )
 # B2B, my_file, F-16
@@ -85,14 +92,14 @@ TOKEN_PATTERN = (
     rf"|(?P<code>{_CODE})"
     rf"|(?P<number>{_NUMBER})"
     r"|(?P<joined>[\w&]+(?:[@#/]\w*)+)"  # and/or
-    r"|(?P<name>[A-Z]\w+)"
-    r"|(?P<word>\d+(?:[.,/-]\d+)*|[\w&]+|[^\w&])"
+    rf"|(?P<name>[A-Z][\w{_COMBINING}]+)"
+    rf"|(?P<word>\d+(?:[.,/-]\d+)*|[\w&][\w&{_COMBINING}]*|[^\w&])"
 )
 # What stands before a word inside of a sentence; a first one has a capital anyway.
-BEFORE_INNER = r"[\w,;] "
+BEFORE_INNER = rf"[\w,;{UNCASED}{_COMBINING}] "
 _TOKEN = re.compile(TOKEN_PATTERN, re.ASCII)
 _INNER = re.compile(rf"(?<={BEFORE_INNER})[A-Za-z]", re.ASCII)
-_WORD = re.compile(r"\b[A-Za-z]\w+", re.ASCII)
+_WORD = re.compile(rf"\b[A-Za-z][\w{_COMBINING}]+", re.ASCII)
 
 
 class NumberMarks(NamedTuple):
@@ -107,18 +114,21 @@ class NumberMarks(NamedTuple):
     decimal: str
 
 
-class NameRule(NamedTuple):
-    """Which words with a capital are names that a network does not know.
+class CapitalRule(NamedTuple):
+    """What capitals tell: names that a network does not know, or nothing.
 
     Fields:
-        known_words: Words it knows, as they are with a capital.
+        known_words: Words that it knows, as they are with a capital.
         inner: Whether all others are names inside of a sentence.
         first: Whether they are as the first word.
+        folds: Whether a sentence in capitals, or with a capital at each word, gets
+            small ones, as the network knows no others: see `text.fold_capitals`.
     """
 
     known_words: frozenset[str] = frozenset()
     inner: bool = False
     first: bool = False
+    folds: bool = True
 
     def is_unknown(self, word: str, is_first: bool) -> bool:
         """Tells of a word with a capital whether it is an unknown name."""
@@ -134,7 +144,7 @@ class NameRule(NamedTuple):
         return cls(**{**content, "known_words": words})
 
 
-NO_NAMES = NameRule()
+NO_NAMES = CapitalRule()
 
 
 class _Shapes(dict):
@@ -153,7 +163,7 @@ def shape_of(character: str) -> str:
 
     Example:
         >>> "".join(map(shape_of, "Él, 本 ٣ 🚲"))
-        'Ql, q 9 \\x01'
+        'Ql, \\x05 9 \\x01'
     """
     if character.isspace():
         return " "
@@ -164,9 +174,13 @@ def shape_of(character: str) -> str:
             return kind
     if character.isdecimal():
         return _DIGIT
+    if character.isupper():
+        return _CAPITAL
+    if is_small(character):
+        return _LETTER
     if character.isalnum():
-        return _CAPITAL if character.isupper() else _LETTER
-    return _OTHER
+        return UNCASED
+    return _COMBINING if is_combining(character) else _OTHER
 
 
 def protect(
@@ -187,7 +201,7 @@ def protect(
             somewhere, what the other leaves serves as well, its last first; what is
             left then stays as it is.
         is_unknown: Tells of a word with a capital, and of whether it is a first word,
-            whether it is an unknown name: see `NameRule`. Default, none is.
+            whether it is an unknown name: see `CapitalRule`. Default, none is.
 
     Returns:
         The sentence, and what each of its placeholders stands for.
@@ -281,17 +295,29 @@ def protect_copies(beginning: str, originals: Mapping[str, str]) -> str:
     """
     by_length = sorted(originals.items(), key=lambda item: -len(item[1]))
     for placeholder, original in by_length:
-        left = r"(?<!\w)" if original[0].isalnum() else ""
-        right = r"(?!\w)" if original[-1].isalnum() else ""
-        pattern = left + re.escape(original) + right
-        beginning = re.sub(pattern, placeholder, beginning, count=1)
+        for match in re.finditer(re.escape(original), beginning):
+            start, stop = match.span()
+            if _is_whole(beginning, start, stop):
+                beginning = beginning[:start] + placeholder + beginning[stop:]
+                break
     return beginning
 
 
-def find_name_rule(
+def _is_whole(text: str, start: int, stop: int) -> bool:
+    """Whether a part of a text has no word that goes on before or behind it."""
+    shape = text[max(start - 1, 0) : stop + 1].translate(_SHAPES)
+    first = start - max(start - 1, 0)
+    last = first + stop - start
+    is_cut = re.compile(r"\w\w", re.ASCII).fullmatch
+    return not (
+        is_cut(shape[:2] if first else "") or is_cut(shape[last - 1 : last + 1])
+    )
+
+
+def find_capital_rule(
     pairs: Sequence[tuple[str, str]], is_cut: Callable[[str], bool]
-) -> NameRule:
-    """Learns from sentence pairs which words with a capital are unknown names.
+) -> CapitalRule:
+    """Learns from sentence pairs what capitals tell.
 
     Known words are those that are one subword, and those that training translates: that
     are copied, with a capital, less than half of the times. Words seen once
@@ -299,11 +325,13 @@ def find_name_rule(
     others are names. In German most are nouns, as all nouns have a capital; Spanish
     sentences often begin with a verb.
 
+    Sentences are folded unless a fair share of the training sentences would be, too.
+
     **Source:** Good 1953, "The Population Frequencies of Species and the Estimation of
     Population Parameters", of words seen once.
 
     Args:
-        pairs: Sources and targets; of more than `MAX_NAME_PAIRS` every so many.
+        pairs: Sources and targets; of more than `MAX_RULE_PAIRS` every so many.
         is_cut: Whether a word takes more than one subword.
 
     Returns:
@@ -312,7 +340,10 @@ def find_name_rule(
     seen: Counter[str] = Counter()
     copied: Counter[str] = Counter()
     latest: dict[str, tuple[bool, bool]] = {}  # of a word, while it was seen once
-    for source, target in islice(pairs, None, None, 1 + len(pairs) // MAX_NAME_PAIRS):
+    looked_at = num_folded = 0
+    for source, target in islice(pairs, None, None, 1 + len(pairs) // MAX_RULE_PAIRS):
+        looked_at += 1
+        num_folded += fold_capitals(source)[0] != source
         shape = source.translate(_SHAPES)
         inner = {match.start() for match in _INNER.finditer(shape)}
         for start, stop in (match.span() for match in _WORD.finditer(shape)):
@@ -331,9 +362,12 @@ def find_name_rule(
     inner, first = (
         sum(some) / len(some) >= _LEAST_COPIED for some in (once[False], once[True])
     )
+    folds = num_folded <= _MOST_FOLDED * looked_at
+    if not (inner or first):
+        return CapitalRule(folds=folds)  # no words of the corpus are told in vain
     known = (
         name
         for name, count in seen.most_common()
         if 2 * copied[name] < count or not is_cut(name)
     )
-    return NameRule(frozenset(islice(known, MAX_KNOWN_WORDS)), inner, first)
+    return CapitalRule(frozenset(islice(known, MAX_KNOWN_WORDS)), inner, first, folds)

@@ -34,8 +34,6 @@ NORMALIZATION_RULES: tuple[tuple[str, str], ...] = (
     ),
     ("^ | $", ""),
 )
-# A run of letters.
-WORD = re.compile(r"[^\W\d_]+")
 _COMPILED_RULES = tuple((re.compile(rule), text) for rule, text in NORMALIZATION_RULES)
 
 
@@ -90,34 +88,53 @@ class SplitText(NamedTuple):
     sentences: list[str]
     separators: list[str]
 
-    def join(self, translations: Sequence[str]) -> str:
-        """Returns the text with a translation in each sentence's place."""
+    def join(self, translations: Sequence[str], gap: str = "") -> str:
+        """Returns the text with a translation in each sentence's place.
+
+        Args:
+            translations: One of each sentence.
+            gap: What to put between two that nothing stands between: a space, where
+                the source is written without any, and the translation with them.
+        """
         if len(translations) != len(self.sentences):
             raise ValueError(
                 "there must be one translation for each sentence. "
                 f"Received: {len(translations)} for {len(self.sentences)}."
             )
-        pairs = zip(translations, self.separators[1:], strict=True)
-        return self.separators[0] + "".join(map("".join, pairs))
+        first, *inner = self.separators
+        inner[:-1] = (separator or gap for separator in inner[:-1])
+        pairs = zip(translations, inner, strict=True)
+        return first + "".join(map("".join, pairs))
 
 
+# Whose small I has no point, and whose capital I may have one; whose capitals are not
+# for sentences.
+TURKIC_LANGUAGES = ("tr", "az")
+WITHOUT_CAPITALS = ("ka",)
 # Longer sentences than a model sees in training come out worse than their parts.
 MAX_SENTENCE_CHARACTERS = 200
 
 # `graph_text` shares what follows, where it has no underscore.
 LINE_ENDS = "\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"
-MARKS = ".!?…。！？؟۔।"
-CLOSING = r"\"'»”’)\]"
-OPENING = r"\"'«“‘„(\[—–-"
+MARKS = ".!?…。！？؟۔।॥።፧།။។։"
+WIDE_MARKS = "。！？"  # behind which a sentence begins without white space
+CLOSING = r"\"'»”’)\]」』）】》"
+OPENING = r"\"'«“‘„(\[—–\-「『（【《"
 _LINE = re.compile(f"[^{LINE_ENDS}]+")
-_GAP = re.compile(rf"(?<=[{MARKS}{CLOSING}])\s+")
+_GAP = re.compile(
+    rf"(?<=[{MARKS}{CLOSING}])\s+"
+    rf"|(?<=[{WIDE_MARKS}])(?=[^{MARKS}{CLOSING}\s])"
+    rf"|(?<=[{WIDE_MARKS}][{CLOSING}])(?![{CLOSING}])(?=[{OPENING}])"
+)
 _END = re.compile(rf"(?P<word>[\w.]*?)(?P<mark>[{MARKS}]+)[{CLOSING}]*$")
 _START = re.compile(rf"[¿¡]|[{OPENING}]*\s?(?P<first>\w)")
 TITLES = frozenset(
     "mr mrs ms mx dr dra prof profa st sr sra srta sres gen col capt lt sgt rev hon "
-    "gov sen ud uds vd vds dña mme mlle mgr hr fr frl vs ee".split()
+    "gov sen ud uds vd vds dña mme mlle mgr hr fr frl vs ee tp ดร".split()
 )
-BEFORE_NUMBERS = frozenset("no nos núm num nº nr vol p pp pág fig cap ch art".split())
+BEFORE_NUMBERS = frozenset(
+    "no nos núm num nº nr vol p pp pág fig cap ch art approx ca".split()
+)
 _DOTTED = re.compile(r"[^\W\d]{1,2}(\.[^\W\d]{1,2})+")
 # Where to cut a sentence that is too long: the kinds of places, the best first.
 CUT_PATTERNS = (
@@ -135,9 +152,9 @@ def split_sentences(
     """Cuts a text into sentences that can be translated one by one.
 
     Every line end cuts. So does a full stop, question mark or exclamation mark before
-    white space and what can begin a sentence; not after titles, initials, dotted
-    abbreviations and numbers of one or two digits (lists, German ordinals). When in
-    doubt the sentences stay together.
+    white space, or behind a Chinese or Japanese one, and what can begin a sentence; not
+    after titles, initials, dotted abbreviations and numbers of one or two digits
+    (lists, German ordinals). When in doubt the sentences stay together.
 
     A sentence of more than `max_characters` is cut where it hurts least: at a
     semicolon, colon or dash, else at a comma, else at a space, else at the limit. So
@@ -181,8 +198,9 @@ def _spans(text: str, max_characters: int) -> Iterator[tuple[int, int]]:
 
 
 def _is_boundary(before: str, after: str) -> bool:
+    before = "".join(c for c in before if not is_combining(c))
     end, start = _END.search(before), _START.match(after)
-    if not (end and start) or (start["first"] or "").islower():
+    if not (end and start) or is_small(start["first"] or ""):
         return False
     return end["mark"] != "." or not _is_abbreviation(end["word"], after)
 
@@ -215,13 +233,61 @@ def _best_cut(window: str) -> int:
     return len(window)
 
 
-def fold_capitals(sentence: str) -> tuple[str, bool]:
+def is_combining(character: str) -> bool:
+    """Whether a character belongs to the letter before it, as accents and the vowels of
+    Indian scripts do. Python's `\\w` and `isalpha` leave them out."""
+    return unicodedata.category(character)[0] == "M"
+
+
+def is_small(letter: str) -> bool:
+    """Whether a letter has a capital that sentences begin with: Georgian ones, which
+    are small to Python, have none."""
+    return letter.islower() and letter.title() != letter
+
+
+def small_letters(text: str, language: str = "") -> str:
+    """Returns a text in small letters, as its language has them.
+
+    Example:
+        >>> small_letters("IŞIK", "tr"), small_letters("İstanbul, ISLAND")
+        ('ışık', 'istanbul, island')
+    """
+    if main_language(language) in TURKIC_LANGUAGES:
+        text = text.replace("I", "ı")
+    return text.replace("İ", "i").lower()  # "İ".lower() is two characters
+
+
+def capital_letters(text: str, language: str = "") -> str:
+    """Returns a text in capitals, as its language has them.
+
+    Example:
+        >>> capital_letters("iki", "tr"), capital_letters("ორი", "ka")
+        ('İKİ', 'ორი')
+    """
+    language = main_language(language)
+    if language in WITHOUT_CAPITALS:
+        return text
+    if language in TURKIC_LANGUAGES:
+        text = text.replace("i", "İ")
+    return text.upper()
+
+
+def main_language(code: str) -> str:
+    """Returns the language of a code that may have a region, too: pt of pt-BR."""
+    return code.replace("_", "-").split("-")[0].lower()
+
+
+def fold_capitals(sentence: str, language: str = "") -> tuple[str, bool]:
     """Returns a sentence in the letters that models know, and if it was all capitals.
 
     Corpora hold hardly a sentence in capitals, or with a capital at each word, so that
     a model can only spell them. Such a sentence gets small letters behind its first
     one; any other stays as it is. A single word may be an abbreviation, and up to three
     capitalised ones may be a name.
+
+    Args:
+        sentence: One.
+        language: Its code, if it is known.
 
     Example:
         >>> fold_capitals("WHERE IS IT?")
@@ -232,11 +298,12 @@ def fold_capitals(sentence: str) -> tuple[str, bool]:
         ('Is NASA in New York City?', False)
     """
     words = [word for word in sentence.split() if any(map(str.isalpha, word))]
-    is_upper = len(words) > 1 and sentence.isupper()
+    letters = filter(str.isalpha, sentence)
+    is_upper = len(words) > 1 and all(map(str.isupper, letters))
     if not is_upper and (len(words) < 4 or not all(map(_is_capitalized, words))):
         return sentence, False
     start = next(place for place, letter in enumerate(sentence) if letter.isalpha())
-    rest = sentence[start + 1 :].lower()
+    rest = small_letters(sentence[start + 1 :], language)
     return sentence[: start + 1] + rest, is_upper
 
 

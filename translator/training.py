@@ -58,7 +58,12 @@ from translator.inference import Translator
 from translator.languages import bleu_tokenizer
 from translator.losses import LossSum, masked_cross_entropy
 from translator.model import Seq2Seq, build_model
-from translator.placeholders import NO_NAMES, PLACEHOLDERS, NameRule, find_name_rule
+from translator.placeholders import (
+    NO_NAMES,
+    PLACEHOLDERS,
+    CapitalRule,
+    find_capital_rule,
+)
 from translator.precision import (
     choose_precision,
     computing_in,
@@ -776,8 +781,8 @@ def _prepare_trainer(
         f"{_length_of(config.training)}",
         highlight=False,
     )
-    rule = _name_rule(config, corpus, tokenizer, facts)
-    translator = Translator(model, tokenizer, config, name_rule=rule)
+    rule = _capital_rule(config, corpus, tokenizer, facts)
+    translator = Translator(model, tokenizer, config, capital_rule=rule)
     trainer = Trainer(config, run_dir, translator, corpus, strategy, console, num_parts)
     if resume:
         trainer.restore()
@@ -789,7 +794,7 @@ def _prepare_trainer(
         vocabulary_size=tokenizer.vocabulary_size,
         corpus_info=corpus.info,
         origins=origins,
-        name_rule=rule.to_json(),
+        capital_rule=rule.to_json(),
     )
     return trainer
 
@@ -902,20 +907,23 @@ def _train_tokenizer(
         )
 
 
-def _name_rule(
+def _capital_rule(
     config: Config,
     corpus: PreparedCorpus,
     tokenizer: Tokenizer,
     facts: Mapping[str, Any],
-) -> NameRule:
+) -> CapitalRule:
     """Returns that of the corpus; of a model to start from, with more known words.
 
-    A model that copies nothing has none.
+    A model that copies nothing knows of no names.
     """
+    rule = find_capital_rule(corpus.train, tokenizer.is_cut)
     if not config.data.placeholders:
-        return NO_NAMES
-    rule = find_name_rule(corpus.train, tokenizer.is_cut)
-    if "name_rule" not in facts:
+        return NO_NAMES._replace(folds=rule.folds)
+    if "capital_rule" not in facts:
         return rule
-    before = NameRule.from_json(facts["name_rule"])
-    return before._replace(known_words=before.known_words | rule.known_words)
+    before = CapitalRule.from_json(facts["capital_rule"])
+    return before._replace(
+        known_words=before.known_words | rule.known_words,
+        folds=before.folds and rule.folds,
+    )

@@ -19,10 +19,11 @@ from translator.array_search import Choice, HypothesisArrays, Step, beam_search
 from translator.checkpoints import CARD_NAME, TOKENIZER_NAME, load_run_config
 from translator.config import Config, SearchConfig
 from translator.errors import UserError
+from translator.languages import has_spaces, number_marks
 from translator.placeholders import (
     NO_NAMES,
     PLACEHOLDERS,
-    NameRule,
+    CapitalRule,
     NumberMarks,
     is_intact,
     protect,
@@ -31,7 +32,13 @@ from translator.placeholders import (
     rewrite_number,
 )
 from translator.startup import count_cores
-from translator.text import fold_capitals, normalize_text, split_sentences
+from translator.text import (
+    capital_letters,
+    fold_capitals,
+    normalize_text,
+    small_letters,
+    split_sentences,
+)
 from translator.tokenizer import PAD_ID, Tokenizer, pad_ids
 
 # Longest text `translate` takes, in characters: about four pages.
@@ -114,11 +121,13 @@ class PreparedSentence(NamedTuple):
         text: In the letters that models know, with placeholders.
         is_upper: Whether it was all capitals.
         originals: What each placeholder stands for in the translation.
+        target_language: Code of the translation's, if it is known.
     """
 
     text: str
     is_upper: bool = False
     originals: Mapping[str, str] = MappingProxyType({})
+    target_language: str = ""
 
     @property
     def is_copy(self) -> bool:
@@ -136,14 +145,15 @@ class PreparedSentence(NamedTuple):
     def finish(self, translation: str) -> str:
         """Returns what the user gets for what the network wrote."""
         if self.is_upper:
-            translation = translation.upper()
+            translation = capital_letters(translation, self.target_language)
         return restore(translation, self.originals)
 
     def unfinish(self, beginning: str) -> str:
         """Returns what the network writes for the beginning of a translation."""
         beginning = protect_copies(beginning, self.originals)
         if self.is_upper:
-            beginning = beginning[:1] + beginning[1:].lower()
+            rest = small_letters(beginning[1:], self.target_language)
+            beginning = beginning[:1] + rest
         return beginning
 
 
@@ -156,7 +166,7 @@ class TextTranslator(ABC):
         target_language: Code of the language it writes.
         search: How it searches when nothing else is asked for.
         tokenizer: The subwords that the network was trained on, where they are known.
-        name_rule: Which names it copies; default, none.
+        capital_rule: Which names it copies; default, none.
 
     Attributes:
         max_characters: Longest text that `translate` takes.
@@ -181,14 +191,14 @@ class TextTranslator(ABC):
         target_language: str,
         search: SearchConfig,
         tokenizer: Tokenizer | None = None,
-        name_rule: NameRule = NO_NAMES,
+        capital_rule: CapitalRule = NO_NAMES,
     ):
         self.name = name
         self.source_language = source_language
         self.target_language = target_language
         self.search = search
         self.tokenizer = tokenizer
-        self.name_rule = name_rule
+        self.capital_rule = capital_rule
 
     @abstractmethod
     def search_sentences(
@@ -230,7 +240,8 @@ class TextTranslator(ABC):
         translations = []
         for text, part in zip(texts, parts, strict=True):
             own = [next(remaining) for _ in part.sentences]
-            joined = part.join([sentence.hypotheses[0].text for sentence in own])
+            best = [sentence.hypotheses[0].text for sentence in own]
+            joined = part.join(best, self.gap)
             translations.append(Translation(text, joined, own))
         return translations
 
@@ -242,29 +253,40 @@ class TextTranslator(ABC):
                     f"{self.max_characters:,} are accepted. Split it and try again."
                 )
 
+    @property
+    def gap(self) -> str:
+        """What stands between two sentences that nothing stands between."""
+        return " " if has_spaces(self.target_language) else ""
+
     def prepare(self, sentence: str, is_protected: bool = True) -> PreparedSentence:
         """Returns a sentence as the network gets it.
 
         In the letters that models know: see `fold_capitals`. If the vocabulary has
         placeholders, they stand for what cannot be translated: see `protect`; numbers
         get the marks of the target language. Names that the network does not know are
-        found by `name_rule`, but not in a sentence whose words all have a capital.
+        found by `capital_rule`, but not in a sentence whose words all have a capital.
 
         Args:
             sentence: One, as the user typed it.
             is_protected: Whether placeholders may stand in it.
         """
         if not (self.tokenizer and self.tokenizer.placeholders):
-            return PreparedSentence(*fold_capitals(sentence))
+            text, is_upper = self._fold(sentence)
+            return PreparedSentence(text, is_upper, {}, self.target_language)
         placeholders = self.tokenizer.placeholders if is_protected else ""
         sentence = normalize_text(sentence)
         protected, originals = protect(sentence, placeholders)
-        text, is_upper = fold_capitals(protected)
+        text, is_upper = self._fold(protected)
         if text == protected:
-            rule = self.name_rule
+            rule = self.capital_rule
             text, originals = protect(sentence, placeholders, rule.is_unknown)
         rewritten = {key: self._rewrite(value) for key, value in originals.items()}
-        return PreparedSentence(text, is_upper, rewritten)
+        return PreparedSentence(text, is_upper, rewritten, self.target_language)
+
+    def _fold(self, sentence: str) -> tuple[str, bool]:
+        if not self.capital_rule.folds:
+            return sentence, False
+        return fold_capitals(sentence, self.source_language)
 
     def _rewrite(self, original: str) -> str:
         """Returns what is copied as the target language writes it."""
@@ -274,8 +296,6 @@ class TextTranslator(ABC):
     @property
     def number_marks(self) -> tuple[NumberMarks, NumberMarks] | None:
         """What source and target language write in numbers, if that is known."""
-        from translator.languages import number_marks  # CLDR takes a while to load
-
         source, target = map(number_marks, (self.source_language, self.target_language))
         return (source, target) if source and target else None
 
@@ -361,7 +381,7 @@ class TranslatorParts(NamedTuple):
     config: Config
     name: str = ""
     card: str = ""
-    name_rule: NameRule = NO_NAMES
+    capital_rule: CapitalRule = NO_NAMES
 
 
 def load_parts(model_dir: Path) -> TranslatorParts:
@@ -382,8 +402,8 @@ def load_parts(model_dir: Path) -> TranslatorParts:
     card_path = model_dir / CARD_NAME
     card = card_path.read_text("utf-8") if card_path.exists() else ""
     name = facts.get("name", model_dir.resolve().name)
-    rule = facts.get("name_rule")
-    rule = NameRule.from_json(rule) if rule else NO_NAMES
+    rule = facts.get("capital_rule")
+    rule = CapitalRule.from_json(rule) if rule else NO_NAMES
     return TranslatorParts(tokenizer, config, name, card, rule)
 
 
@@ -395,7 +415,7 @@ class SubwordTranslator(TextTranslator):
         config: Options of its run.
         name: What to call it.
         card: Its model card, Markdown.
-        name_rule: As of `TextTranslator`.
+        capital_rule: As of `TextTranslator`.
         num_threads: How many batches are searched at the same time, each on a thread
             of its own; default, one for each core that this process may use. A single
             batch is searched by the thread that asks.
@@ -415,7 +435,7 @@ class SubwordTranslator(TextTranslator):
         config: Config,
         name: str = "",
         card: str = "",
-        name_rule: NameRule = NO_NAMES,
+        capital_rule: CapitalRule = NO_NAMES,
         num_threads: int | None = None,
     ):
         super().__init__(
@@ -424,7 +444,7 @@ class SubwordTranslator(TextTranslator):
             config.data.target_language,
             config.search,
             tokenizer,
-            name_rule,
+            capital_rule,
         )
         self.config = config
         self.card = card

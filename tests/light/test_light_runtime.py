@@ -96,8 +96,8 @@ def test_things_to_copy_go_past_every_network(make_run, tmp_path):
     run = make_run(placeholders=0.5)
     export_onnx(run, tmp_path / "out")
     light, heavy = OnnxTranslator.load(tmp_path / "out"), Translator.load(run)
-    assert light.name_rule == heavy.name_rule
-    assert light.name_rule.known_words == {"May", "Thursday"}
+    assert light.capital_rule == heavy.capital_rule
+    assert light.capital_rule.known_words == {"May", "Thursday"}
     texts = ["The river on Thursday, by Oyelaran: www.example.com.", "A1", "Red 🍐?"]
     for ours, theirs in zip(
         light.translate(texts), heavy.translate(texts), strict=True

@@ -280,7 +280,9 @@ class _Places:
         source_start = target_start = 0
         for sentence, before in zip(translation.sentences, separators, strict=False):
             source_start += len(before)
-            target_start += len(before)
+            target_start = translation.text.index(
+                sentence.hypotheses[0].text, target_start
+            )
             self._sentences.append((sentence, source_start, target_start))
             source_start += len(sentence.source_text)
             target_start += len(sentence.hypotheses[0].text)

@@ -341,7 +341,10 @@ class Service:
         search = search or model.translator.search
         self.check_num_hypotheses(model, num_hypotheses, search)
         deadline = self._deadline()
-        places = [place for i, text in enumerate(texts) for place in _places(i, text)]
+        gap = model.translator.gap
+        places = [
+            place for i, text in enumerate(texts) for place in _places(i, text, gap)
+        ]
         start, size = 0, _FIRST_GROUP
         while group := places[start : start + size]:
             sentences = [sentence for *_, sentence in group]
@@ -381,12 +384,17 @@ def join_parts(texts: Sequence[str], parts: Sequence[Part]) -> list[Translation]
     return translations
 
 
-def _places(text_index: int, text: str) -> list[tuple[int, int, str, str, str]]:
+def _places(
+    text_index: int, text: str, gap: str
+) -> list[tuple[int, int, str, str, str]]:
     """Text and sentence index, what stands before and after, and the sentence."""
     split = split_sentences(text)
     last = len(split.sentences) - 1
+    before = [
+        separator or gap * (i > 0) for i, separator in enumerate(split.separators)
+    ]
     return [
-        (text_index, i, split.separators[i], split.separators[-1] * (i == last), own)
+        (text_index, i, before[i], split.separators[-1] * (i == last), own)
         for i, own in enumerate(split.sentences)
     ]
 
