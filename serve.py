@@ -3,7 +3,9 @@
 import errno
 import signal
 import socket
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -53,7 +55,8 @@ def main(
         typer.Option(
             envvar="TRANSLATOR_API_KEYS",
             help="Key that a program must show to use the API; may be given several "
-            "times. Default: nobody needs one. The page needs none.",
+            "times, in the variable with spaces between. Default: nobody needs one. "
+            "The page needs none.",
             show_envvar=True,
         ),
     ] = None,
@@ -88,7 +91,8 @@ def main(
     """
     try:
         paths = find_models(model or [], models or [])
-        serve(paths, host, port, api_key or [], origin or [], rate_limit, reload)
+        keys = check_keys(api_key or [])
+        serve(paths, host, port, keys, origin or [], rate_limit, reload)
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
@@ -105,6 +109,11 @@ def serve(
 ) -> None:
     """Loads each model, serves all, and returns on Ctrl-C or SIGTERM."""
     from translator.web.doors import own_upload_folder
+
+    # Until the server answers: the first process of a container dies of no signal that
+    # it does not handle, and what is in temporary folders goes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    allow_many_connections()
 
     with listen(host, port) as listener, own_upload_folder():
         # One after the other: the imports take turns at Python's lock anyway, so a
@@ -159,6 +168,33 @@ def find_models(models: Sequence[Path], folders: Sequence[Path]) -> list[Path]:
     return [*models, *found]
 
 
+def check_keys(keys: Sequence[str]) -> list[str]:
+    """Returns the keys of the API.
+
+    Raises:
+        UserError: One is blank, as from a variable that was not set: nobody could show
+            it, or everybody.
+    """
+    for key in keys:
+        if not key.strip():
+            raise UserError(
+                f"a key of the API must not be blank. Received: {key!r}. Leave it out "
+                "to let everybody in."
+            )
+    return [key.strip() for key in keys]
+
+
+def allow_many_connections() -> None:
+    """Lets the process have as many open files as it may: often only 1,024 are set."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def name_apart(translators: Sequence[Any], folders: Sequence[Path]) -> None:
     """Names models after their folders where an earlier one has their name, as a model
     and its export do: clients choose by it."""
@@ -194,7 +230,10 @@ def listen(host: str, port: int | None) -> socket.socket:
     for candidate in candidates:
         try:
             family = socket.getaddrinfo(host, candidate)[0][0]
-            listener = socket.create_server((host, candidate), family=family)
+            both = host == "::" and socket.has_dualstack_ipv6()
+            listener = socket.create_server(
+                (host, candidate), family=family, dualstack_ipv6=both
+            )
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise UserError(
@@ -241,8 +280,12 @@ def run_server(app: Any, listener: socket.socket, line: str) -> None:
         http=patient_protocol(limits.body_seconds),
         log_level="warning",
         access_log=False,
+        backlog=128,  # what Python 3.11 accepts in one go, at most
     )
     Server(config, app.state.metrics.is_idle, limits.seconds).run([listener])
+    # Who asks once more does not want to wait for the rest.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from translator import startup
 from translator.startup import import_tensorflow, no_collections, silent_stderr
 
 
@@ -107,3 +108,23 @@ def test_free_memory_is_given_back():
     """Catches: holes that stay with the process."""
     output = subprocess.check_output([sys.executable, "-c", CODE_OF_HOLES], text=True)
     assert float(output) > 50
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "150000 100000"}, 2),
+        ({"cpu.max": "max 100000"}, 8),
+        ({"cpu/cpu.cfs_quota_us": "50000", "cpu/cpu.cfs_period_us": "100000"}, 1),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+        ({}, 8),
+    ],
+)
+def test_a_container_has_the_cores_of_its_quota(tmp_path, monkeypatch, files, expected):
+    """Catches: a thread for each of 64 cores, in a container that has the time of 2."""
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{content}\n", "utf-8")
+    monkeypatch.setattr(startup, "_CGROUP", tmp_path)
+    monkeypatch.setattr(startup.os, "sched_getaffinity", lambda pid: set(range(8)))
+    assert startup.count_cores() == expected

@@ -22,21 +22,29 @@ _FILES = (
     "step.onnx",
     "saved_model.pb",
     "*/saved_model.pb",
+    "*/variables/*",
+    "*/assets.extra/*",
 )
 # Path, time of the last change and size of each file.
 ModelStamp = frozenset[tuple[str, int, int]]
 
 
 def model_stamp(path: str | Path) -> ModelStamp:
-    """Returns what differs when a model folder was changed."""
+    """Returns what differs when a model folder was changed.
+
+    Of a folder that cannot be read it is empty.
+    """
     found = set()
-    for pattern in _FILES:
-        for file in Path(path).glob(pattern):
-            try:
-                facts = file.stat()
-            except OSError:  # it is being replaced
-                continue
-            found.add((str(file), facts.st_mtime_ns, facts.st_size))
+    try:
+        files = [file for pattern in _FILES for file in Path(path).glob(pattern)]
+    except OSError:
+        return frozenset()
+    for file in files:
+        try:
+            facts = file.stat()
+        except OSError:  # it is being replaced
+            continue
+        found.add((str(file), facts.st_mtime_ns, facts.st_size))
     return frozenset(found)
 
 
@@ -97,7 +105,11 @@ def find_models(folder: Path) -> list[Path]:
     Raises:
         UserError: There is none.
     """
-    found = [path for path in sorted(folder.glob("*")) if _is_model(path)]
+    found = [
+        path
+        for path in sorted(folder.glob("*"))
+        if not path.name.startswith(".") and _is_model(path)  # else one being written
+    ]
     if not found:
         raise UserError(
             f"there is no model in the folders of {folder}. Give the folder that holds "
@@ -113,7 +125,12 @@ def _is_model(path: Path) -> bool:
 
 def is_onnx_folder(path: Path) -> bool:
     """Whether `translator export --format onnx` wrote the folder."""
-    return (path / "encoder.onnx").exists()
+    if (path / "encoder.onnx").exists():
+        return True
+    try:  # one that is still being copied
+        return "onnx_format" in load_run_config(path)[1]
+    except UserError:
+        return False
 
 
 def _is_saved_model(path: Path) -> bool:

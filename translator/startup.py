@@ -3,14 +3,18 @@
 import ctypes
 import gc
 import logging
+import math
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_CGROUP = Path("/sys/fs/cgroup")
 
 
 def import_tensorflow() -> None:
@@ -79,10 +83,24 @@ def release_memory() -> None:
 
 
 def count_cores() -> int:
-    """Returns how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux; it knows of taskset and containers
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Returns how many cores this process may use, or has the time of."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    num_cores = len(os.sched_getaffinity(0))  # Linux; it knows of taskset
+    return min(num_cores, math.ceil(_cpu_quota() or num_cores))
+
+
+def _cpu_quota() -> float | None:
+    """How many cores' time a container may have, as by `docker --cpus`; None if any."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
+        try:
+            words = [(_CGROUP / name).read_text().split() for name in names]
+            quota, period = map(float, chain(*words))
+        except (OSError, ValueError):  # none, or "max"
+            continue
+        if quota > 0:
+            return quota / period
+    return None
 
 
 def set_threads(num_operations: int, num_threads: int) -> None:

@@ -1,6 +1,7 @@
 """The ONNX folder: the same translations as the run folder's, without TensorFlow."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -332,3 +333,17 @@ def test_a_table_of_8_bits_is_off_by_half_a_unit_at_most():
     bounds = np.abs(table).max(axis=1, keepdims=True) / 127 / 2
     assert rows.shape == (2, 3, 40)
     assert (np.abs(rows - table[wanted]) <= 1.001 * bounds[wanted]).all()
+
+
+def test_nobody_is_told_of_it(onnx_dir, tmp_path):
+    """Catches: an id of the machine in the home, for the makers of the library."""
+    code = (
+        "import sys; from translator.light.runtime import OnnxTranslator as T;"
+        "T.load(sys.argv[1]).translate(['Where is it?'])"
+    )
+    environment = os.environ | {"HOME": str(tmp_path)}
+    for name in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME"):
+        environment.pop(name, None)
+    command = [sys.executable, "-c", code, str(onnx_dir)]
+    subprocess.run(command, check=True, env=environment)
+    assert not [*tmp_path.rglob("*onnxruntime*")]

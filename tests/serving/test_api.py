@@ -265,6 +265,14 @@ def test_rows(client, instances):
             {"translation": "c", "score": -0.5},
         ]
     }
+    # As curl sends it, and a client that thinks of nothing.
+    for kind in ("application/x-www-form-urlencoded", ""):
+        again = client.post(
+            "/v1/models/en-es:predict",
+            content=json.dumps({"instances": instances}),
+            headers={"Content-Type": kind} if kind else None,
+        )
+        assert again.json() == answer.json()
 
 
 @pytest.mark.parametrize("inputs", [["ab"], "ab", {"text": ["ab"]}, {"text": "ab"}])

@@ -24,6 +24,36 @@ def upload(client, size):
     return client.post("/gradio_api/upload", files={"files": ("a.html", size * b"x")})
 
 
+def test_other_sites_are_let_in_nowhere(client):
+    """Catches: Gradio's own rule, which lets each site ask, with the cookies of whoever
+    visits it."""
+    headers = {"Origin": "https://evil.example", "Host": "translate.example.org"}
+    asked = {"Access-Control-Request-Method": "POST"} | headers
+    for path in ("/gradio_api/info", "/gradio_api/call/translate", "/translate"):
+        for answer in (
+            client.get(path, headers=headers),
+            client.post(path, headers=headers, json={}),
+            client.options(path, headers=asked),
+        ):
+            assert "access-control-allow-origin" not in answer.headers
+            assert "access-control-allow-credentials" not in answer.headers
+
+
+def test_methods_that_a_door_does_not_have(client):
+    """Catches: 404 for what is there, as the page stands behind all doors; probes that
+    ask by HEAD."""
+    for path in ("/health", "/ready"):
+        assert client.head(path).status_code == 200
+    for method, path, allowed in (
+        ("GET", "/translate", "POST"),
+        ("POST", "/health", "GET, HEAD"),
+        ("DELETE", "/detect", "POST"),
+    ):
+        answer = client.request(method, path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+        assert answer.json()["error"].endswith(f"Use {allowed}.")
+
+
 def test_uploads_are_small_and_go_with_the_process():
     """Catches: a large file; a page of a stranger's that is shown as if it were ours;
     files that stay for ever, where all programs of the machine have theirs.

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -289,3 +290,12 @@ def test_a_client_that_goes_away_stops_its_work(slow):
         time.sleep(0.5)
         assert len(calls) == count
         assert list(app.state.file_desk.folder.iterdir()) == []
+
+
+def test_a_folder_that_was_cleaned_away_is_made_again(client):
+    """Catches: errors for ever, where a system removes what is old."""
+    first = send(client, "a.txt", b"ab").json()["translatedFileUrl"]
+    shutil.rmtree(client.app.state.file_desk.folder)
+    assert client.get(first).status_code == 404
+    second = send(client, "a.txt", b"cd").json()["translatedFileUrl"]
+    assert client.get(second).text == "dc"

@@ -4,6 +4,7 @@ import json
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -188,4 +189,19 @@ def test_each_kind_of_folder_shows_a_change(tmp_path):
         stamps.append(model_stamp(tmp_path))
     (tmp_path / "metrics.jsonl").write_text("a", "utf-8")
     assert model_stamp(tmp_path) == stamps[-1]
-    assert len({*stamps}) == 5
+    for name in ("variables/variables.index", "assets.extra/translator.json"):
+        path = tmp_path / "2" / name
+        path.parent.mkdir(parents=True)
+        path.write_text("x", "utf-8")
+        stamps.append(model_stamp(tmp_path))
+    assert len({*stamps}) == len(stamps)
+
+
+def test_a_folder_that_cannot_be_read_shows_nothing(tmp_path, monkeypatch):
+    """Catches: the end of all watching."""
+
+    def refuse(*arguments):
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "glob", refuse)
+    assert model_stamp(tmp_path) == frozenset()

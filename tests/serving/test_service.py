@@ -87,9 +87,9 @@ def test_the_time_is_that_of_the_whole_answer(make_service, monkeypatch):
     """Catches: as many deadlines as parts: an answer that comes after minutes."""
     translator = Echo()
     service = make_service(translator, texts=2, seconds=0.4)
-    texts = [f"text {n}" for n in range(20)]
+    texts = [f"text {n} ".ljust(3_000, "x") for n in range(20)]
     found = asyncio.run(service.translate_many(service.models[0], texts))
-    assert [own.text for own in found] == [text[::-1] for text in texts]
+    assert [own.source_text for own in found] == texts
     search = translator.search_sentences
 
     def slow(*arguments):
@@ -144,3 +144,36 @@ def test_the_page_s_translator_is_the_model_s(make_service):
         "owt eno",
         "ONE TWO",
     ]
+
+
+def test_a_large_request_lets_others_between(make_service):
+    """Catches: a short text that waits for all of a long request; work that goes on
+    when nobody waits for it."""
+    service = make_service(Waiting(), seconds=0.3)
+    [model] = service.models
+    texts = ["word " * 500] * 40
+
+    async def ask():
+        with pytest.raises(TooLateError):
+            await service.translate(model, texts)
+
+    asyncio.run(ask())
+    assert model.gatherer.waiting < 6_000
+    model.translator.allowed.set()
+    found = translate(make_service(Echo()), texts)
+    assert [own.source_text for own in found] == texts
+    page = make_service(echo := Echo())
+    WaitingTranslator(page, page.models[0]).translate(texts)
+    assert max(sum(map(len, call[0])) for call in echo.calls) <= 5_000
+
+
+def test_closing_does_not_wait_for_what_nobody_waits_for(make_service, monkeypatch):
+    monkeypatch.setattr("translator.serving.service._CLOSING_SECONDS", 0.05)
+    service = make_service(Waiting())
+    [model] = service.models
+    future = model.gatherer.submit(["a"], model.translator.search)
+    start = time.monotonic()
+    service.close()
+    assert time.monotonic() - start < 5
+    model.translator.allowed.set()
+    assert future.result(10)

@@ -49,6 +49,14 @@ def test_a_missing_model_is_one_line_that_says_what_to_do(tmp_path):
     assert result.stdout == ""
 
 
+def test_a_blank_key_is_one_line(tmp_path):
+    """Catches: a server that says that keys are needed, and lets everybody in."""
+    result = run_serve("--api-key", " ")
+    assert result.returncode == 2
+    [line] = result.stderr.splitlines()
+    assert line.startswith("error: a key of the API must not be blank. Received: ' '")
+
+
 def test_a_folder_without_a_model_is_one_line(tmp_path):
     """Mistake: the log of a framework around the one line."""
     result = run_serve(tmp_path)
@@ -75,6 +83,7 @@ def test_every_model_of_a_folder_is_found(run_dir, tmp_path):
     (tmp_path / "export" / "3" / "saved_model.pb").touch()
     (tmp_path / "notes").mkdir()
     (tmp_path / "file.txt").touch()
+    shutil.copytree(run_dir, tmp_path / ".part")
     found = find_models([run_dir], [tmp_path])
     assert found == [run_dir, tmp_path / "a", tmp_path / "b", tmp_path / "export"]
     shipped = find_models([], [])

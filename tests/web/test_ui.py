@@ -57,6 +57,7 @@ def endpoints(app):
 def test_the_app_is_built_and_only_its_api_is_public(translator):
     """Mistake: the page's own events left public, in the way of the API."""
     app = ui.build_app([translator])
+    assert app.state_session_capacity == ui.MAX_SESSIONS  # Gradio keeps 10,000
     public = {
         name for name, fn in endpoints(app).items() if fn.api_visibility == "public"
     }

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import Collection, Sequence
+from itertools import chain
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
@@ -14,6 +16,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import translator
@@ -27,6 +30,8 @@ from translator.serving.service import Service
 
 # What an open page asks for, to be told when the server has gone.
 _ENDLESS_PATH = "/gradio_api/heartbeat/"
+_ROUTERS = (libre.router, tf_serving.router, native.router)
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -59,7 +64,7 @@ def create_app(
     app.state.rate_limit = RateLimit(rate_limit)
     app.state.detect = _LazyDetector(service)
     app.state.file_desk = FileDesk(service)
-    for router in (libre.router, tf_serving.router, native.router):
+    for router in _ROUTERS:
         app.include_router(router)
     _add_probes(app, service)
     add_documentation(app)
@@ -69,22 +74,45 @@ def create_app(
     metrics = app.state.metrics = _Metrics(service)
     app.add_route("/metrics", metrics.answer, include_in_schema=False)
     app.add_middleware(_Measured, metrics)
-    if origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(origins),
-            allow_methods=["GET", "POST"],
-            allow_headers=["*"],
-        )
+    # Without any origin, too: where nobody says who may ask, Gradio lets all sites.
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=list(origins),
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+    )
+    _refuse_other_methods(app)
     return app
 
 
+def _refuse_other_methods(app: FastAPI) -> None:
+    """Answers 405 where a page that is mounted behind the routes would answer 404."""
+    methods: dict[str, set[str]] = defaultdict(set)
+    for route in chain(app.routes, *(router.routes for router in _ROUTERS)):
+        if isinstance(route, Route):
+            methods[route.path] |= route.methods or set()
+
+    def refusal_of(known: set[str]):
+        async def refuse(request: Request) -> Response:
+            allowed = ", ".join(sorted(known))
+            message = f"{request.method} is not possible here. Use {allowed}."
+            return error_answer(405, message, {"Allow": allowed})
+
+        return refuse
+
+    for path, known in methods.items():
+        others = [method for method in _METHODS if method not in known]
+        app.add_route(path, refusal_of(known), methods=others, include_in_schema=False)
+
+
 def _add_probes(app: FastAPI, service: Service) -> None:
+    @app.head("/health", include_in_schema=False)
     @app.get("/health", tags=["probes"])
     async def health() -> dict[str, str]:
         """Tells that the process answers."""
         return {"status": "ok"}
 
+    @app.head("/ready", include_in_schema=False)
     @app.get("/ready", tags=["probes"])
     async def ready(response: Response) -> dict[str, str]:
         """Tells whether all models are loaded and warm: 200, or 503."""

@@ -77,6 +77,12 @@ class FileDesk:
                     found = await self._service.translate(model, piece.texts)
                 piece.translations = [translation.text for translation in found]
 
+    def new_folder(self) -> tempfile.TemporaryDirectory:
+        """Returns a folder for the files of one request."""
+        # Systems clean up after some days what nobody writes to.
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=self.folder)
+
     def keep(self, path: Path, name: str) -> str:
         """Takes a file from its place in `folder`; returns the key to find it by.
 
@@ -98,7 +104,7 @@ class FileDesk:
         Raises:
             HTTPException: 404, no such file, or not any more.
         """
-        if key not in self._names:
+        if key not in self._names or not self._place(key).exists():
             raise HTTPException(404, "there is no such file, or not any more.")
         return self._place(key), self._names[key]
 
@@ -110,7 +116,8 @@ class FileDesk:
         return self.folder / key
 
     def _size(self) -> int:
-        return sum(self._place(key).stat().st_size for key in self._names)
+        places = map(self._place, self._names)
+        return sum(place.stat().st_size for place in places if place.exists())
 
     def _drop(self, key: str) -> None:
         self._names.pop(key, None)

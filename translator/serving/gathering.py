@@ -7,6 +7,7 @@ are, the larger the batches.
 """
 
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Sequence
@@ -199,11 +200,16 @@ class Gatherer:
         self._jobs.put(job)
         return job.future
 
-    def close(self) -> None:
-        """Answers what is waiting, takes nothing more, and returns when all is done."""
+    def close(self, seconds: float | None = None) -> None:
+        """Takes nothing more, answers what is waiting, and returns when all is done.
+
+        Args:
+            seconds: After which it returns in any case; None: any time.
+        """
         self._jobs.close()
+        end = None if seconds is None else time.monotonic() + seconds
         for thread in self._threads:
-            thread.join()
+            thread.join(None if end is None else max(0.0, end - time.monotonic()))
 
 
 def _work(jobs: _Jobs, translator: TextTranslator) -> None:

@@ -4,7 +4,6 @@ A body is a JSON object or a form.
 """
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +144,7 @@ async def translate_file(request: Request) -> dict[str, str]:
         if not has_format(name):
             raise HTTPException(400, "Invalid request: file format not supported")
         desk: FileDesk = request.app.state.file_desk
-        with tempfile.TemporaryDirectory(dir=desk.folder) as folder:
+        with desk.new_folder() as folder:
             path = Path(folder) / f"source{name.suffix}"
             path.write_bytes(await upload.read())
             document = await _read_document(request, path)
@@ -210,7 +209,8 @@ async def _translate_plain(
     texts = [t.replace("\r\n", "\n") if isinstance(t, str) else t for t in texts]
     found = await service.translate(model, texts, *_search(model, num_alternatives))
     return [translation.text for translation in found], [
-        _alternatives(translation, num_alternatives) for translation in found
+        _alternatives(translation, num_alternatives, model.translator.gap)
+        for translation in found
     ]
 
 
@@ -254,7 +254,7 @@ def _search(model: Model, num_alternatives: int):
     return search, min(num_alternatives + 1, search.beam_size)
 
 
-def _alternatives(translation: Translation, count: int) -> list[str]:
+def _alternatives(translation: Translation, count: int, gap: str) -> list[str]:
     """Other translations of a text: its sentences' second best, third best, ..."""
     sentences = translation.sentences
     if not count or not sentences:
@@ -263,7 +263,8 @@ def _alternatives(translation: Translation, count: int) -> list[str]:
     found: list[str] = []
     for rank in range(1, max(len(s.hypotheses) for s in sentences)):
         text = split.join(
-            [s.hypotheses[min(rank, len(s.hypotheses) - 1)].text for s in sentences]
+            [s.hypotheses[min(rank, len(s.hypotheses) - 1)].text for s in sentences],
+            gap,
         )
         if text and text != translation.text and text not in found:
             found.append(text)
@@ -272,7 +273,8 @@ def _alternatives(translation: Translation, count: int) -> list[str]:
 
 async def _read_body(request: Request) -> dict[str, Any]:
     """Returns the fields of a request that has a key, if it needs one."""
-    if request.headers.get("content-type", "").startswith("application/json"):
+    kind = request.headers.get("content-type", "").lower()
+    if not kind or kind.startswith("application/json"):
         try:
             body = json.loads(await request.body())
         except (ValueError, RecursionError):

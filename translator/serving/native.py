@@ -207,7 +207,7 @@ async def translate(body: TranslationRequest, request: Request) -> Any:
         return StreamingResponse(
             _events(first, parts, service, model, body, service.check_texts(texts)),
             media_type="text/event-stream",
-            headers={"Cache-Control": "no-cache"},
+            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
         )
     if body.prefix:
         found = [await _complete(service, model, texts, search, body)]

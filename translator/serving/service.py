@@ -1,7 +1,8 @@
 """The models of a server: which there are, what they are asked, and how much of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,10 @@ _WARM_UP = ("Hello.", "Where is it? I do not know.")
 # on: each group is twice the one before.
 _FIRST_GROUP = 2
 _LARGEST_GROUP = 32
+# Characters that one request has translated at a time: others come between.
+_PIECE_CHARACTERS = 5_000
+# Until a service that closes waits no longer for work that nobody waits for.
+_CLOSING_SECONDS = 5.0
 # Looks inside a translation that wait, or are under way.
 _MOST_LOOKING = 16
 T = TypeVar("T")
@@ -151,11 +156,12 @@ class Service:
         self.is_ready = True
 
     def close(self) -> None:
-        """Answers what is waiting and takes nothing more."""
+        """Takes nothing more, and answers what is waiting, if that does not take long:
+        who waits for an answer got it before the server stopped."""
         self.is_ready = False
-        self._looking.shutdown(cancel_futures=True)
+        self._looking.shutdown(wait=False, cancel_futures=True)
         for model in self.models:
-            model.gatherer.close()
+            model.gatherer.close(_CLOSING_SECONDS)
 
     def find(self, name: str) -> Model:
         """Returns a model by its name.
@@ -288,11 +294,14 @@ class Service:
     ) -> list[Translation]:
         """As `translate`, for more texts than one request may have; in as much time."""
         self.check_size(texts)
-        deadline, limit, found = self._deadline(), self.limits.texts, []
-        for start in range(0, len(texts), limit):
-            some = self.check_texts(texts[start : start + limit])
-            found += await _ask(model, some, model.translator.search, 1, deadline)
-        return found
+        limit = self.limits.texts
+        checked = [
+            text
+            for start in range(0, len(texts), limit)
+            for text in self.check_texts(texts[start : start + limit])
+        ]
+        search = model.translator.search
+        return await _ask(model, checked, search, 1, self._deadline())
 
     async def look_inside(self, look: Callable[[], T]) -> T:
         """Runs what does without batches, such as a search with a given beginning: for
@@ -406,13 +415,31 @@ async def _ask(
     num_hypotheses: int,
     deadline: float,
 ) -> list[Translation]:
-    """Waits for translations, until a time of the event loop."""
-    future = model.gatherer.submit(texts, search, num_hypotheses)
+    """Waits for translations, until a time of the event loop. Many texts are asked for
+    piece by piece, so that a small request that comes meanwhile need not wait long, and
+    nobody works on for one that waits no more."""
+    found = []
     try:
         async with asyncio.timeout_at(deadline):
-            return await asyncio.wrap_future(future)
+            for piece in _pieces(texts):
+                future = model.gatherer.submit(piece, search, num_hypotheses)
+                found += await asyncio.wrap_future(future)
     except TimeoutError:
         raise TooLateError from None
+    return found
+
+
+def _pieces(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Cuts a list of texts into shorter ones, of few characters each."""
+    piece, size = [], 0
+    for text in texts:
+        if piece and size + len(text) > _PIECE_CHARACTERS:
+            yield piece
+            piece, size = [], 0
+        piece.append(text)
+        size += len(text)
+    if piece:
+        yield piece
 
 
 class WaitingTranslator:
@@ -446,14 +473,20 @@ class WaitingTranslator:
         texts = self._service.check_texts(texts)
         model = self._service.find(self._name)
         search = search or model.translator.search
-        try:
-            future = model.gatherer.submit(texts, search, num_hypotheses)
-        except BusyError:
-            raise UserError("the server is busy. Try again in a few seconds.") from None
-        try:
-            return future.result(self._service.limits.seconds)
-        except TimeoutError:
-            future.cancel()
-            raise UserError(
-                "the translation took too long. Translate less text at a time."
-            ) from None
+        deadline = time.monotonic() + self._service.limits.seconds
+        found = []
+        for piece in _pieces(texts):
+            try:
+                future = model.gatherer.submit(piece, search, num_hypotheses)
+            except BusyError:
+                raise UserError(
+                    "the server is busy. Try again in a few seconds."
+                ) from None
+            try:
+                found += future.result(deadline - time.monotonic())
+            except TimeoutError:
+                future.cancel()
+                raise UserError(
+                    "the translation took too long. Translate less text at a time."
+                ) from None
+        return found

@@ -9,6 +9,7 @@ Source: TensorFlow Serving, "RESTful API" (api_rest.md).
 
 import base64
 import binascii
+import json
 from typing import Any
 
 from fastapi import APIRouter, Depends, Request
@@ -57,17 +58,37 @@ async def metadata(
     }
 
 
-@router.post("/{name}:predict", dependencies=[Depends(require_access)])
+_BODY = {
+    "type": "object",
+    "properties": {
+        "signature_name": {"type": "string", "description": _SIGNATURE},
+        "instances": {"type": "array", "items": {}, "description": "Texts."},
+        "inputs": {"description": "A text, a list of texts, or an object with them."},
+    },
+}
+
+
+@router.post(
+    "/{name}:predict",
+    dependencies=[Depends(require_access)],
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _BODY}},
+        }
+    },
+)
 @router.post(
     "/{name}/versions/{version}:predict",
     include_in_schema=False,
     dependencies=[Depends(require_access)],
 )
 async def predict(
-    name: str, body: dict[str, Any], request: Request, version: str = VERSION
+    name: str, request: Request, version: str = VERSION
 ) -> dict[str, Any]:
     """Translates `instances` (a list of texts) or `inputs` (columns)."""
     model = _find(request, name, version)
+    body = await _read_json(request)
     signature = body.get("signature_name") or _SIGNATURE
     if signature != _SIGNATURE:
         raise UserError(
@@ -98,6 +119,18 @@ async def _translate(
         "translation": [translation.text for translation in translations],
         "score": [translation.score for translation in translations],
     }
+
+
+async def _read_json(request: Request) -> dict[str, Any]:
+    """Returns the body; as there, whatever its content type says, as curl sets one of
+    forms."""
+    try:
+        body = json.loads(await request.body())
+    except (ValueError, RecursionError):
+        raise UserError("the request is not JSON.") from None
+    if not isinstance(body, dict):
+        raise UserError("the request must be a JSON object.")
+    return body
 
 
 def _find(request: Request, name: str, version: str) -> Model:

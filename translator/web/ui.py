@@ -28,6 +28,7 @@ from translator.web.handlers import (
 )
 
 MAX_TOGETHER = 16  # requests that wait for the model, to be translated together
+MAX_SESSIONS = 500  # pages whose state is kept; the oldest makes room
 MAX_WAITING = 64  # requests in the queue; later ones are told to come back
 # Events that compute in the page's own threads: one after the other.
 _INSIDE = {
@@ -112,6 +113,8 @@ def build_app(translators: Sequence[Any]) -> gr.Blocks:
             [page.target, shown, *page.choices, page.note],
             **_MODEL,
         )
+    # Each session keeps a copy of the page's structure, of some 164 KB, for ever.
+    app.state_session_capacity = MAX_SESSIONS
     return app.queue(max_size=MAX_WAITING, default_concurrency_limit=MAX_TOGETHER)
 
 
