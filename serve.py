@@ -4,6 +4,7 @@ import errno
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -113,6 +114,7 @@ def serve(
     # Until the server answers: the first process of a container dies of no signal that
     # it does not handle, and what is in temporary folders goes.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    check_temporary_folder()
     allow_many_connections()
 
     with listen(host, port) as listener, own_upload_folder():
@@ -182,6 +184,17 @@ def check_keys(keys: Sequence[str]) -> list[str]:
                 "to let everybody in."
             )
     return [key.strip() for key in keys]
+
+
+def check_temporary_folder() -> None:
+    """Raises a UserError if there is no place for files such as uploads."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as error:
+        raise UserError(
+            f"there is no folder for temporary files: {error.strerror}. Set TMPDIR to "
+            "one that can be written to."
+        ) from None
 
 
 def allow_many_connections() -> None:

@@ -1,6 +1,7 @@
 """Pairs as people would type them: what changes, what stays, and how often."""
 
 import random
+import re
 from collections import Counter
 
 import pytest
@@ -16,6 +17,7 @@ from translator.augmentation import (
 )
 from translator.corpus import Pair
 from translator.placeholders import NUMBERS, PLACEHOLDERS, THINGS
+from translator.words import LETTER
 
 PAIR = Pair("Yesterday Rita sold 12 bikes.", "Ayer Rita vendió 12 bicicletas.")
 PLAIN = Pair("Where is the bridge?", "¿Dónde está el puente?")
@@ -160,3 +162,37 @@ def test_marks_of_other_scripts_are_final_too():
     assert without_final_mark("本当ですか？") == "本当ですか"
     assert insert_at_end("Ay…", "🚲") == "Ay 🚲…"
     assert insert_at_end("Ay", "🚲") == "Ay 🚲"
+
+
+@pytest.mark.parametrize(
+    ("pair", "expected"),
+    [
+        (("वह घर गया।", "He went home."), ("वह घर गया", "He went home")),
+        (("ቤት ሄደ።", "He went"), ("ቤት ሄደ።", "He went")),
+        (("He went", "Fue."), ("He went", "Fue.")),
+    ],
+)
+def test_both_sides_lose_their_mark_or_none(pair, expected):
+    """Catches: a stop of another script that stays, so that the target alone loses its
+    own, and the network learns to leave it out."""
+    assert no_final_mark(Pair(*pair), random.Random(1)) == expected
+
+
+def test_letters_keep_their_marks():
+    """Catches: vowels of another letter's; Latin letters in other scripts."""
+    pair = Pair("मेरा विद्यालय यहाँ है", "x")
+    letters = {*LETTER.findall(pair.source)}
+    for found in outcomes(typo, pair):
+        assert {*LETTER.findall(found.source)} <= letters
+        assert found.source[0] not in "ाँिी"
+
+
+def test_words_of_one_script_are_not_cut():
+    """Catches: a placeholder in the middle of a word."""
+    pair = Pair("मुझे हिन्दी आती है।", "मला हिन्दी येते।")
+    found = with_placeholders(pair)
+    sources = {source for source, _ in found}
+    assert "मुझे {} आती है।" in sources
+    assert not any(
+        re.search(r"{}[\u0900-\u0963]|[\u0900-\u0963]{}", s) for s in sources
+    )

@@ -275,6 +275,8 @@ PROTECTED_TEXTS = [
     "We ate 345 🍐 of 6789 with Oyelaran.",
     "It cost 24,100.5 at a_b, or 24.100,5. 1,000!",
     "x\u200b1 🍐  1,234",
+    "We ate २०२४ of ٣٤٥٦. 我有3本书。今天是2024年。",
+    "Oyelaran met Dr. Ọlọ́run and May.",
     "a_1 b_2 c_3 d_4 e_5",
     f"The {PLACEHOLDERS[1]} house on 1234.",
     " http://example.org/a \n",

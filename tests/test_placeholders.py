@@ -20,6 +20,7 @@ from translator.placeholders import (
     protect_copies,
     restore,
     rewrite_number,
+    with_ascii_digits,
 )
 
 EXAMPLES = (
@@ -310,3 +311,8 @@ def test_time_is_linear(unit):
     start = time.process_time()
     protect(text)
     assert time.process_time() - start < 5
+
+
+def test_digits_of_other_scripts():
+    """Catches: digits that readers of the target language cannot read."""
+    assert with_ascii_digits("२०२४ – ٣x½") == "2024 – 3x½"

@@ -72,6 +72,14 @@ def test_what_stands_on_both_sides_is_exchanged_on_both(name, old, places):
         assert text.kept not in source
 
 
+def test_a_first_name_is_exchanged_where_it_is_first():
+    pairs = [("Rita met Ana.", "Rita vio a Ana."), ("We met Rita.", "Vimos a Rita.")]
+    alter, _ = robustness._ALTERATIONS["unseen names first"]
+    [text] = alter([Pair(*pair) for pair in pairs], random.Random(1))
+    assert text.source == f"{text.kept} met Ana." and text.kept != "Rita"
+    assert text.reference == f"{text.kept} vio a Ana."
+
+
 @pytest.mark.parametrize("name", ["an emoji", "a URL"])
 def test_what_is_added_stands_before_the_final_mark(name):
     text = altered(name)[1]
@@ -103,8 +111,9 @@ def test_scores_are_of_the_same_sentences_before_and_after():
     rows = measure(lambda text: "nada")
     assert rows["spaces around"].altered == pytest.approx(100)
     assert rows["other numbers"].num_texts == 1
+    assert rows["unseen names first"].num_texts == 0
     for row in rows.values():
-        if row.name != "a single word":
+        if row.name not in ("a single word", "unseen names first"):
             assert row.clean == pytest.approx(100)
     assert rows["other numbers"].altered < 1 and rows["other numbers"].intact == 0
     assert rows["a single word"].intact == 100 and rows["a single word"].clean is None

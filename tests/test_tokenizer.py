@@ -243,7 +243,7 @@ def test_long_lines_are_fewer(monkeypatch):
     [
         ([], 500, "no text"),
         ([" ", "\n"], 500, "no text"),
-        (TEXTS, 270, r"need \d+ subwords. Received: vocabulary_size=270. Use at least"),
+        (TEXTS, 270, r"need \d+ subwords. Received: vocabulary_size=270. Use some"),
     ],
 )
 def test_train_refuses(texts, vocabulary_size, message, capfd):

@@ -7,18 +7,20 @@ URL. A model that saw nothing else fails on the rest (`translator evaluate
 
 import random
 import re
-import string
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import pairwise
 
-from num2words import num2words
+from num2words import CONVERTER_CLASSES, num2words
 
 from translator.corpus.pairs import Pair
 from translator.placeholders import NUMBERS, THINGS
-from translator.text import WORD
+from translator.text import MARKS, main_language, small_letters
+from translator.words import COMBINING, LETTER, WORD
 
-_FINAL_MARK = re.compile(r"\s*[.!?…。？！؟]+\s*$")
+_FINAL_MARK = re.compile(rf"\s*[{MARKS}]+\s*$")
 # A word, also thirty-five; a date or an amount.
-_TOKEN = re.compile(r"\w+(?:-[^\W\d]\w*|[.,:/-]\d+)*")
+_PART = rf"\w[\w{COMBINING}]*"
+_TOKEN = re.compile(rf"{_PART}(?:-(?!\d){_PART}|[.,:/-]\d+)*")
 # Pairs without alike words where placeholders are added, to pairs with such words where
 # they stand for them; the share of those that get further ones; and how many are added.
 _ADDED, _FURTHER = 0.1, 0.25
@@ -95,13 +97,13 @@ def numerals_of(source_language: str, target_language: str) -> dict[str, str]:
         >>> numerals_of("en", "es")["three"]
         'tres'
     """
-    try:
-        words = [
-            [num2words(number, lang=language) for number in _NUMERALS]
-            for language in (source_language, target_language)
-        ]
-    except NotImplementedError:
-        return {}
+    languages = [main_language(code) for code in (source_language, target_language)]
+    if not {*languages} <= CONVERTER_CLASSES.keys():
+        return {}  # of a longer code num2words takes the first two letters
+    words = [
+        [num2words(number, lang=language) for number in _NUMERALS]
+        for language in languages
+    ]
     return dict(zip(*words, strict=True))
 
 
@@ -127,15 +129,16 @@ def exchange_letters(text: str, rng: random.Random) -> str:
     without such letters stays as it is.
     """
     places = [
-        place
+        (one, other)
         for word in WORD.finditer(text)
-        for place in range(word.start() + 1, word.end() - 1)
-        if len(word[0]) >= 4 and text[place] != text[place + 1]
+        if len(letters := [*LETTER.finditer(text, *word.span())]) >= 4
+        for one, other in pairwise(letters[1:])
+        if one[0] != other[0]
     ]
     if not places:
         return text
-    place = rng.choice(places)
-    return text[:place] + text[place + 1] + text[place] + text[place + 2 :]
+    one, other = rng.choice(places)
+    return text[: one.start()] + other[0] + one[0] + text[other.end() :]
 
 
 def _with_placeholders(
@@ -191,23 +194,28 @@ def _is_number(word: str) -> bool:
 
 
 def _small_letters(pair: Pair, rng: random.Random) -> Pair:
-    return Pair(pair.source.lower(), pair.target)
+    return Pair(small_letters(pair.source), pair.target)
 
 
 def _no_final_mark(pair: Pair, rng: random.Random) -> Pair:
-    source, target = map(without_final_mark, pair)
-    return Pair(source, target) if source and target else pair
+    """Where both sides have one: else one side would have it without the other."""
+    sides = [without_final_mark(side) for side in pair]
+    if not all(sides) or any(map(str.__eq__, sides, pair)):
+        return pair
+    return Pair(*sides)
 
 
 def _typo(pair: Pair, rng: random.Random) -> Pair:
     """Two letters exchanged, one left out, doubled, or another."""
     source = pair.source
-    places = [place for word in WORD.finditer(source) for place in range(*word.span())]
-    if len(places) < 4 or rng.random() < 0.4:
+    letters = [*LETTER.finditer(source)]
+    if len(letters) < 4 or rng.random() < 0.4:
         return Pair(exchange_letters(source, rng), pair.target)
-    place = rng.choice(places)
-    typed = rng.choice(["", 2 * source[place], rng.choice(string.ascii_lowercase)])
-    return Pair(source[:place] + typed + source[place + 1 :], pair.target)
+    letter = rng.choice(letters)
+    other = rng.choice(letters)[0].lower()  # of the same script
+    typed = rng.choice(["", 2 * letter[0], other])
+    start, end = letter.span()
+    return Pair(source[:start] + typed + source[end:], pair.target)
 
 
 ALTERATIONS: tuple[Alter, ...] = (_small_letters, _no_final_mark, _typo)

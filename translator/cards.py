@@ -75,7 +75,8 @@ def train_command(config: Config) -> str:
             else:
                 values = value if isinstance(value, tuple) else [value]
                 for own in values:
-                    words += flag, str(own).removesuffix(".0")
+                    is_whole = isinstance(own, float) and own.is_integer()
+                    words += flag, str(int(own) if is_whole else own)
         commands.append(["translator", "train", *words])
     return shlex.join(min(commands, key=len))
 

@@ -31,8 +31,9 @@ from translator.corpus import (
 from translator.corpus.keeping import TRAIN_NAME
 from translator.corpus.readers import read_lines
 from translator.errors import UserError
-from translator.languages import bleu_tokenizer
-from translator.text import WORD
+from translator.languages import bleu_tokenizer, has_spaces
+from translator.text import normalize_text
+from translator.words import split_words
 
 # One reference a sentence, or any number of them.
 References = Sequence[str] | Sequence[Sequence[str]]
@@ -129,7 +130,8 @@ class LengthScores:
     """Scores of the sentences of some length; None where there are no sentences.
 
     Attributes:
-        words: The bin, such as `6-10`, in words of the source sentence.
+        words: The bin, such as `6-10`, in words of the source sentence; in characters
+            where its language has no spaces.
         num_sentences: Sentences in it.
         bleu: Corpus BLEU of them.
         chrf: Corpus chrF of them.
@@ -355,7 +357,9 @@ def read_corpus_set(
     """
     if name == "all":
         pairs = list(read_corpus(config))
-        sources, targets = ([pair[side] for pair in pairs] for side in (0, 1))
+        sources, targets = (
+            [normalize_text(pair[side]) for pair in pairs] for side in (0, 1)
+        )
         return EvaluationSet(name, sources, targets)
     corpus = load_sets(config, directory=directory)
     sets = {**corpus.tests, "dev": corpus.dev}
@@ -363,6 +367,10 @@ def read_corpus_set(
         name = next(iter(sets))
     if name == "unusual":
         sets[name] = _unusual(corpus.dev, config, directory)
+        if not sets[name]:
+            raise UserError(
+                f"no development sentence of {corpus.info['name']} is unusual."
+            )
     if not sets.get(name):
         known = ", ".join(key for key, pairs in sets.items() if pairs)
         raise UserError(
@@ -382,14 +390,15 @@ def read_corpus_set(
 def _unusual(
     pairs: Sequence[Pair], config: DataConfig, directory: Path | None
 ) -> list[Pair]:
-    words = [WORD.findall(pair.source.casefold()) for pair in pairs]
+    language = config.source_language
+    words = [split_words(pair.source.casefold(), language) for pair in pairs]
     counts = Counter(dict.fromkeys(chain(*words), 0))
     if directory and (directory / TRAIN_NAME).exists():
         train = PairFile(directory / TRAIN_NAME)
     else:
         train = prepare_corpus(config, allow_empty=True).train
     for pair in train:
-        for word in WORD.findall(pair.source.casefold()):
+        for word in split_words(pair.source.casefold(), language):
             if word in counts:
                 counts[word] += 1
     return [
@@ -405,8 +414,10 @@ def read_file_set(source: Path, references: Sequence[Path]) -> EvaluationSet:
     Raises:
         UserError: A file cannot be read, or has another number of lines.
     """
-    sources = read_lines(source)
-    columns = [read_lines(path) for path in references]
+    sources, *columns = (
+        [normalize_text(line) for line in read_lines(path)]
+        for path in (source, *references)
+    )
     for path, lines in zip(references, columns, strict=True):
         if len(lines) != len(sources):
             raise UserError(
@@ -444,7 +455,12 @@ def evaluate(
         scores=score(hypotheses, references, language),
         scores_of_all_references=_score_all_references(test, hypotheses, language),
         tokenized_bleu=_score_tokenized(test, hypotheses),
-        by_length=_score_by_length(test.sources, references, hypotheses, language),
+        by_length=_score_by_length(
+            _lengths(test.sources, getattr(translator, "source_language", "")),
+            references,
+            hypotheses,
+            language,
+        ),
         worst=sorted(examples, key=lambda e: (e.chrf, e.bleu))[:NUM_EXAMPLES],
         best=sorted(examples, key=lambda e: (-e.chrf, -len(e.source)))[:NUM_EXAMPLES],
         hypotheses=hypotheses,
@@ -554,19 +570,25 @@ def _exact_match(hypotheses: Sequence[str], references: list[list[str]]) -> floa
     return _round(100.0 * matches / len(hypotheses))
 
 
+def _lengths(sources: Sequence[str], language: str) -> list[int]:
+    """In words, or characters of a language that has no spaces between them."""
+    if has_spaces(language):
+        return [len(source.split()) for source in sources]
+    return [len(split_words(source, language)) for source in sources]
+
+
 def _score_by_length(
-    sources: Sequence[str],
+    lengths: Sequence[int],
     references: list[list[str]],
     hypotheses: list[str],
     language: str,
 ) -> list[LengthScores]:
-    num_words = [len(source.split()) for source in sources]
     table = []
     for low, high in LENGTH_BINS:
         words = f"{low}-{high}" if high else f"{low}+"
         rows = [
             row
-            for row, count in enumerate(num_words)
+            for row, count in enumerate(lengths)
             if low <= max(1, count) and (high is None or count <= high)
         ]
         wanted = [references[row] for row in rows]

@@ -29,6 +29,7 @@ from translator.config import SearchConfig
 from translator.disk import replacing
 from translator.errors import UserError
 from translator.inference import Translator, search_translations
+from translator.languages import has_ascii_digits
 from translator.placeholders import CapitalRule
 from translator.startup import silent_stderr
 from translator.text import NORMALIZATION_RULES, normalize_text
@@ -133,6 +134,7 @@ class ServingModule(tf.Module):
             default_value=0,
         )
         self._number_marks = translator.number_marks
+        self._has_ascii_digits = has_ascii_digits(translator.target_language)
         with silent_stderr():  # "use identity normalization"
             self.tokenizer = self._text.SentencepieceTokenizer(
                 translator.tokenizer.model_bytes, out_type=tf.int32, add_eos=True
@@ -285,6 +287,8 @@ class ServingModule(tf.Module):
             is_neat = text == protected.text
             text = tf.where(is_neat, named.text, text)
             originals = tf.where(is_neat[:, None], named.originals, originals)
+        if self._has_ascii_digits:
+            originals = graph_placeholders.with_ascii_digits(originals)
         if self._number_marks:
             originals = graph_placeholders.rewrite_numbers(
                 originals, *self._number_marks

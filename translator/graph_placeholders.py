@@ -19,6 +19,7 @@ from translator.placeholders import (
     TOKEN_PATTERN,
     UNCASED,
     NumberMarks,
+    ascii_digit_of,
     marked_number_pattern,
     shape_of,
 )
@@ -153,6 +154,13 @@ def rewrite_numbers(texts, source: NumberMarks, target: NumberMarks):
     return tf.where(is_number, rewritten, texts)
 
 
+def with_ascii_digits(texts):
+    """Returns texts of any shape with 0 to 9 for the digits of other scripts: see
+    `placeholders.with_ascii_digits`."""
+    codes = tf.strings.unicode_decode(tf.reshape(texts, [-1]), "UTF-8")
+    return tf.reshape(exchange(codes, _digit_table()), tf.shape(texts))
+
+
 def restore(text, originals):
     """Puts the originals `(N, C)` back into texts `(N,)`, where each is once.
 
@@ -167,6 +175,11 @@ def restore(text, originals):
             )
         text = tf.strings.regex_replace(text, placeholder, "")
     return text
+
+
+@functools.cache
+def _digit_table() -> Exchange:
+    return make_exchange(ascii_digit_of)
 
 
 @functools.cache

@@ -64,6 +64,13 @@ def number_marks(code: str) -> NumberMarks | None:
     return NumberMarks(symbols["group"], symbols["decimal"])
 
 
+@cache
+def has_ascii_digits(code: str) -> bool:
+    """Returns whether a language writes 0 to 9 as such, as far as is known."""
+    locale = _locale(code)
+    return not locale or locale.default_numbering_system == "latn"
+
+
 def _locale(code: str):
     """Returns Babel's `Locale`, or None where it knows none. Babel takes a while to
     load, and is not always asked."""

@@ -278,6 +278,21 @@ def rewrite_number(text: str, source: NumberMarks, target: NumberMarks) -> str:
     return text.translate(dict(zip(map(ord, source), target, strict=True)))
 
 
+def with_ascii_digits(text: str) -> str:
+    """Returns a text with 0 to 9 for the digits of other scripts.
+
+    Example:
+        >>> with_ascii_digits("२०२४ ٣")
+        '2024 3'
+    """
+    return "".join(map(ascii_digit_of, text))
+
+
+def ascii_digit_of(character: str) -> str:
+    """Returns 0 to 9 for a digit of another script, and any other character itself."""
+    return str(int(character)) if character.isdecimal() else character
+
+
 def is_intact(translation: str, placeholders: Iterable[str]) -> bool:
     """Whether a translation has each of these placeholders once, and no others."""
     found = sorted(filter(PLACEHOLDERS.__contains__, translation))

@@ -131,5 +131,7 @@ class ProgressBar:
         self._bar.update(self._task, completed=done, description=text)
         if self._bar.disable and seconds - self._last_line >= _LINE_INTERVAL:
             self._last_line = seconds
-            left = seconds * (1 - done) / max(done, 1e-6)
-            self.console.print(f"{text}  {done:.0%}, {left / 60:.0f} min left")
+            if done > 0:
+                left = seconds * (1 - done) / done
+                text += f"  {done:.0%}, {left / 60:.0f} min left"
+            self.console.print(text)

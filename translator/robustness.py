@@ -23,16 +23,18 @@ from translator.augmentation import (
 )
 from translator.config import SearchConfig
 from translator.corpus.pairs import Pair
-from translator.languages import bleu_tokenizer
-from translator.text import WORD
+from translator.languages import bleu_tokenizer, has_spaces
+from translator.words import WORD, split_words
 
 ROBUSTNESS_NAME = "robustness.json"
 COLUMNS = ("altered", "texts", "BLEU before", "BLEU", "difference", "intact")
 # Longest answer to a single word, in words: what is longer was made up.
 LONGEST_ANSWER = 3
 
+_LONGEST_WORD = 20  # a clause, where there are no spaces
 _NUMBER = re.compile(r"\b\d+\b")
 _NAME = re.compile(r"(?<=[\w,] )[A-Z]\w+\b")  # not at the start of a sentence
+_FIRST_NAME = re.compile(r"\b[A-Z]\w\w+\b")
 # Of no language in particular; that none is in a corpus is not sure, but likely.
 _NAMES = ("Oyelaran", "Ksenija", "Tavita", "Brzozka", "Anneli", "Quispe", "Imanol")
 _EMOJI = ("😀", "🎉", "👍", "🚲", "❤️")
@@ -73,7 +75,8 @@ class AlterationScores:
         clean: BLEU of the same sentences as they were, 0 to 100.
         altered: BLEU of the altered ones.
         intact: Percentage of the texts whose translation holds, once, what must not be
-            translated; or, of single words, is at most `LONGEST_ANSWER` words long.
+            translated; or, of single words, is at most `LONGEST_ANSWER` words long
+            (three times as many characters, where there are no spaces).
             None where neither is asked.
 
     BLEU is None where there is no reference, for single words.
@@ -125,20 +128,24 @@ def _alteration(name: str, compared: Callable[[str], str] = str) -> Callable:
 @_alteration("small letters")
 def _lower(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
     for place, (source, reference) in enumerate(pairs):
-        yield Altered((place,), source.lower(), reference)
+        if source.lower() != source:
+            yield Altered((place,), source.lower(), reference)
 
 
 @_alteration("UPPER CASE", str.lower)
 def _upper(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
     for place, (source, reference) in enumerate(pairs):
-        yield Altered((place,), source.upper(), reference)
+        if source.upper() != source.lower():
+            yield Altered((place,), source.upper(), reference)
 
 
 @_alteration("Title Case", str.lower)
 def _title(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
     for place, (source, reference) in enumerate(pairs):
         words = (word[:1].upper() + word[1:] for word in source.split(" "))
-        yield Altered((place,), " ".join(words), reference)
+        typed = " ".join(words)
+        if typed != source:
+            yield Altered((place,), typed, reference)
 
 
 @_alteration("no final punctuation", without_final_mark)
@@ -176,7 +183,8 @@ def _joined(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
 
 @_alteration("a single word")
 def _single(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
-    words = sorted({word for source, _ in pairs for word in WORD.findall(source)})
+    words = {word for source, _ in pairs for word in WORD.findall(source)}
+    words = sorted(word for word in words if len(word) <= _LONGEST_WORD)
     for word in rng.sample(words, min(len(words), len(pairs))):
         yield Altered((), word, "")
 
@@ -195,6 +203,15 @@ def _names(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
         for old in _shared(_NAME, pair)[:1]:
             new = rng.choice(_NAMES)
             yield Altered((place,), *_replace_on_both(pair, old, new), kept=new)
+
+
+@_alteration("unseen names first")
+def _first_names(pairs: _Pairs, rng: random.Random) -> Iterator[Altered]:
+    for place, pair in enumerate(pairs):
+        first = _FIRST_NAME.match(pair.source)
+        if first and first[0] in _shared(_FIRST_NAME, pair):
+            new = rng.choice(_NAMES)
+            yield Altered((place,), *_replace_on_both(pair, first[0], new), kept=new)
 
 
 @_alteration("an emoji")
@@ -252,7 +269,8 @@ def measure_robustness(
         texts = list(alter(pairs, random.Random(seed)))
         hypotheses = _translate(translator, [text.source for text in texts], search)
         bleu = partial(_bleu, metric, compared)
-        rows.append(_score(name, texts, hypotheses, pairs, clean, bleu))
+        row = _score(name, texts, hypotheses, pairs, clean, bleu, language)
+        rows.append(row)
     return rows
 
 
@@ -260,11 +278,12 @@ def _translate(translator, sources, search) -> list[str]:
     return [found.text for found in translator.translate(sources, search)]
 
 
-def _score(name, texts, hypotheses, pairs, clean, bleu) -> AlterationScores:
+def _score(name, texts, hypotheses, pairs, clean, bleu, language) -> AlterationScores:
     if not texts:
         return AlterationScores(name, 0)
     if not texts[0].places:
-        is_short = [len(text.split()) <= LONGEST_ANSWER for text in hypotheses]
+        longest = LONGEST_ANSWER if has_spaces(language) else 3 * LONGEST_ANSWER
+        is_short = [len(split_words(own, language)) <= longest for own in hypotheses]
         return AlterationScores(name, len(texts), intact=_percentage(is_short))
     clean_hypotheses = [" ".join(clean[p] for p in text.places) for text in texts]
     clean_references = [" ".join(pairs[p][1] for p in text.places) for text in texts]

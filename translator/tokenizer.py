@@ -351,11 +351,16 @@ def _sample_lines(lines: Iterable[str], seed: int) -> list[str]:
     return sample
 
 
+def _round_up(number: int) -> int:
+    return math.ceil(number / 100) * 100
+
+
 def _explain(message: str, vocabulary_size: int) -> str:
     """Turns SentencePiece's complaint about the vocabulary into one for the user."""
     if found := re.search(r"smaller than required_chars. \d+ vs (\d+)", message):
         return (
             f"the characters of the texts alone need {found[1]} subwords. "
-            f"Received: vocabulary_size={vocabulary_size}. Use at least {found[1]}."
+            f"Received: vocabulary_size={vocabulary_size}. Use some "
+            f"{_round_up(3 * int(found[1])):,}: with {found[1]} all would be spelled."
         )
     return f"cannot make a vocabulary of the texts: {message.strip()}."

@@ -19,7 +19,7 @@ from translator.array_search import Choice, HypothesisArrays, Step, beam_search
 from translator.checkpoints import CARD_NAME, TOKENIZER_NAME, load_run_config
 from translator.config import Config, SearchConfig
 from translator.errors import UserError
-from translator.languages import has_spaces, number_marks
+from translator.languages import has_ascii_digits, has_spaces, number_marks
 from translator.placeholders import (
     NO_NAMES,
     PLACEHOLDERS,
@@ -30,6 +30,7 @@ from translator.placeholders import (
     protect_copies,
     restore,
     rewrite_number,
+    with_ascii_digits,
 )
 from translator.startup import count_cores
 from translator.text import (
@@ -290,6 +291,8 @@ class TextTranslator(ABC):
 
     def _rewrite(self, original: str) -> str:
         """Returns what is copied as the target language writes it."""
+        if has_ascii_digits(self.target_language):
+            original = with_ascii_digits(original)
         marks = self.number_marks
         return rewrite_number(original, *marks) if marks else original
 

@@ -26,6 +26,7 @@ def clean(*pairs: tuple[str, str]) -> tuple[list[Pair], CleaningReport]:
         (("x" * 41, "y" * 40), "too long"),
         (("x" * 40, "y" * 41), "too long"),
         (("Yes.", "Ciertamente que sí, señor."), "length ratio"),
+        (("我", "The weather was very nice all day."), "length ratio"),
         (("Ciertamente que sí, señor.", "Yes."), "length ratio"),
         (("Tom Jones", "Tom  Jones"), "identical sides"),
         (("Bell\x07", "Campana"), "control characters"),
@@ -105,3 +106,10 @@ def test_hashes_that_meet_in_a_slot(monkeypatch):
     monkeypatch.setattr("translator.corpus.cleaning.hash_text", hashes.get)
     seen = SeenTexts()
     assert [seen.add(text) for text in "abcdabcd"] == [True] * 4 + [False] * 4
+
+
+def test_chinese_is_as_long_as_what_it_says():
+    """Catches: half of a corpus dropped, as its sentences have few characters."""
+    pairs = [Pair("我们应该尊重传统。", "We should all respect the old traditions.")]
+    report = CleaningReport()
+    assert list(clean_pairs(pairs, CleaningRules(), report)) == pairs

@@ -54,6 +54,21 @@ def test_methods_that_a_door_does_not_have(client):
         assert answer.json()["error"].endswith(f"Use {allowed}.")
 
 
+def test_what_strangers_send_is_a_line_in_the_log():
+    """Catches: hundreds of lines of a traceback for an unknown session or function."""
+    process, address = start_server()
+    with httpx.Client(base_url=address, timeout=60) as client:
+        client.post("/gradio_api/call/nope", json={"data": []})
+        client.post(
+            "/gradio_api/queue/join",
+            json={"data": ["secret"], "fn_index": 999, "session_hash": "x"},
+        )
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert "Traceback" not in errors and "secret" not in errors
+    assert len(errors.splitlines()) <= 2
+
+
 def test_uploads_are_small_and_go_with_the_process():
     """Catches: a large file; a page of a stranger's that is shown as if it were ours;
     files that stay for ever, where all programs of the machine have theirs.

@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from unicodedata import east_asian_width
 
 from translator.corpus.pairs import Pair
 from translator.text import normalize_text
@@ -30,6 +31,8 @@ _MAX_EXAMPLES = 3
 _FIRST_SLOTS = 1 << 10
 # Fuller, and the search for a free slot takes long.
 _MAX_LOAD = 0.75
+# English has three to four letters for each character of Chinese.
+_WIDE_WEIGHT = 3
 
 # What no sentence holds: control characters other than white space, lone surrogates,
 # noncharacters (our placeholders are such), and U+FFFD, which stands where another
@@ -46,7 +49,8 @@ class CleaningRules:
     Args:
         max_characters: A longer side is dropped.
         max_length_ratio: The longer side may have this many times the characters of
-            the shorter, unless it has fewer than `SPARED_CHARACTERS`.
+            the shorter, unless it has fewer than `SPARED_CHARACTERS`. A character of
+            Chinese, Japanese or Korean counts as three.
     """
 
     max_characters: int = 400
@@ -177,10 +181,18 @@ def _find_fault(raw: Pair, pair: Pair, rules: CleaningRules) -> str:
     if long > rules.max_characters:
         return "too long"
     if long >= SPARED_CHARACTERS and long > rules.max_length_ratio * short:
-        return "length ratio"
+        short, long = sorted(map(_weight, pair))
+        if long > rules.max_length_ratio * short:
+            return "length ratio"
     if pair.source == pair.target:
         return "identical sides"
     return ""
+
+
+def _weight(text: str) -> int:
+    """Its characters; one of Chinese, Japanese or Korean as several of an alphabet."""
+    num_wide = sum(east_asian_width(character) in "WF" for character in text)
+    return len(text) + (_WIDE_WEIGHT - 1) * num_wide
 
 
 def hash_text(text: str) -> int:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from unicodedata import east_asian_width
 
 from translator.files.lines import Kept, Part, has_letters, one_line, split_end
 
@@ -69,8 +70,16 @@ class _Speech:
 
     def _pieces(self) -> list[str]:
         """All in one line, cut at its tags."""
-        line = " ".join(line.strip() for line in self.lines)
+        line = ""
+        for own in map(str.strip, self.lines):
+            line += own if _is_wide(line[-1:]) and _is_wide(own[:1]) else f" {own}"
+        line = line.strip()
         return [piece for piece in _PIECE.split(_REOPENED.sub(r"\2", line)) if piece]
+
+
+def _is_wide(character: str) -> bool:
+    """Whether it is one of Chinese or Japanese, that have no spaces between words."""
+    return bool(character) and east_asian_width(character) in "WF"
 
 
 def _is_text(piece: str) -> bool:

@@ -1,5 +1,6 @@
 """Doors that Gradio leaves open on any page: limits for them."""
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -11,8 +12,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from translator.serving.errors import error_answer
 
+logger = logging.getLogger(__name__)
+
 _FOLDER = "GRADIO_TEMP_DIR"
 # What leaves files behind; Gradio removes them after an hour.
+_GRADIO_PATH = "/gradio_api/"
 _WRITING_PATHS = ("/gradio_api/upload", "/gradio_api/deep_link")
 _MAX_FOLDER_BYTES = 100_000_000
 _BLOCK_BYTES = 4_096  # what a file takes, however small
@@ -34,6 +38,29 @@ def own_upload_folder() -> Iterator[None]:
             yield
         finally:
             del os.environ[_FOLDER]
+
+
+class QuietDoors:
+    """Notes in one line what fails at Gradio's own doors.
+
+    What a stranger sends there, such as an unknown session or half a file, ends in an
+    error of the program, and in hundreds of lines of the log.
+
+    Args:
+        app: The app behind it.
+    """
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except Exception as error:
+            if not scope.get("path", "").startswith(_GRADIO_PATH):
+                raise
+            # Gradio has answered 500 already, or the client is gone.
+            logger.warning("%s failed: %s", scope["path"], type(error).__name__)
 
 
 class UploadLimit:

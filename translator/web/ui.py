@@ -16,7 +16,7 @@ import translator as package
 from translator.checkpoints import CURVES_NAME
 from translator.files.document import FORMATS
 from translator.languages import is_right_to_left, language_name
-from translator.web.doors import UploadLimit
+from translator.web.doors import QuietDoors, UploadLimit
 from translator.web.handlers import (
     DEFAULT_ALTERNATIVES,
     LIMITS,
@@ -143,6 +143,7 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     """
     page.api_open = False  # nobody passes by the queue
     app.add_middleware(UploadLimit, get_upload_folder())
+    app.add_middleware(QuietDoors)
     folder = Path(__file__).parent
     script = (folder / "page.js").read_text("utf-8")
     return gr.mount_gradio_app(
