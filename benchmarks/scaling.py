@@ -34,7 +34,7 @@ from translator.config import ModelConfig, TrainingConfig  # noqa: E402
 from translator.model import build_model  # noqa: E402
 from translator.search import beam_search  # noqa: E402
 from translator.tokenizer import EOS_ID  # noqa: E402
-from translator.training import TrainStep  # noqa: E402
+from translator.train_step import TrainStep  # noqa: E402
 
 
 @dataclass(frozen=True)

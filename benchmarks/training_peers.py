@@ -33,7 +33,7 @@ def train_ours(settings, channel):
     Three things are put in place of what the command would do by itself: the pairs and
     the subwords, which all programs share, and a step that tells the gate of its batch.
     """
-    from translator import training
+    from translator import preparation, training
     from translator.config import parse_config
 
     config = parse_config(settings["config"])
@@ -41,8 +41,8 @@ def train_ours(settings, channel):
     run_dir = Path(settings["run_dir"])
     run_dir.mkdir(parents=True, exist_ok=True)
     gate = EpochGate(channel, len(corpus.train))
-    training.prepare_corpus = lambda *args, **kwargs: corpus
-    training.Tokenizer.train = lambda *args, **kwargs: tokenizer
+    preparation.prepare_corpus = lambda *args, **kwargs: corpus
+    preparation.Tokenizer.train = lambda *args, **kwargs: tokenizer
     count_steps(training.TrainStep, gate, channel)
     training.train(config, run_dir)
 

@@ -13,7 +13,7 @@ from translator.inference import Translator, search_translations
 from translator.layers import cudnn
 from translator.model import build_model
 from translator.precision import set_precision
-from translator.training import TrainStep, batch_loss
+from translator.train_step import TrainStep, batch_loss
 
 V = 40
 SMALL = {

@@ -17,7 +17,7 @@ from translator.precision import (
     set_precision,
     with_loss_scale,
 )
-from translator.training import batch_loss
+from translator.train_step import batch_loss
 
 V = 40
 SMALL = {

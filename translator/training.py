@@ -1,4 +1,4 @@
-"""Training: the step, the loop, validation, and going on after an interruption.
+"""Training: the loop, validation, and going on after an interruption.
 
 Shapes: B batch, S source length, T target length.
 """
@@ -7,11 +7,9 @@ import logging
 import math
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,47 +32,30 @@ from translator.batching import (
 from translator.cards import write_card
 from translator.checkpoints import (
     BEST_NAME,
-    CONFIG_NAME,
-    DATA_NAME,
     LAST_NAME,
-    TOKENIZER_NAME,
-    load_run_config,
     load_state,
-    load_weights,
     save_state,
     save_weights,
 )
 from translator.config import (
     Config,
     SearchConfig,
-    TrainingConfig,
-    save_config,
     with_options,
 )
-from translator.corpus import CorpusInfo, Pair, PreparedCorpus, prepare_corpus
-from translator.corpus.origins import find_origin
+from translator.corpus import Pair, PreparedCorpus
 from translator.errors import UserError
 from translator.inference import Translator
 from translator.languages import bleu_tokenizer
-from translator.losses import LossSum, masked_cross_entropy
-from translator.model import Seq2Seq, build_model
-from translator.placeholders import (
-    NO_NAMES,
-    PLACEHOLDERS,
-    CapitalRule,
-    find_capital_rule,
-)
 from translator.precision import (
     choose_precision,
     computing_in,
-    loss_scale,
-    with_loss_scale,
 )
+from translator.preparation import find_strategy, prepare_run
 from translator.reporting import ProgressBar, RunLog
 from translator.schedules import learning_rate
-from translator.starting import inherit_options
-from translator.startup import count_cores, release_memory, set_threads
-from translator.tokenizer import PAD_ID, Tokenizer
+from translator.startup import release_memory
+from translator.tokenizer import Tokenizer
+from translator.train_step import TrainStep, batch_loss
 
 logger = logging.getLogger(__name__)
 
@@ -87,10 +68,6 @@ _RELEASE_INTERVAL = 100
 # power is nearly the same average.
 _AVERAGING_INTERVAL = 8
 _NUM_SAMPLES = 3
-# Development pairs: of fewer, BLEU has an interval of some ten points.
-_FEWEST_DEV = 100
-# Target tokens in a part of a batch: fewer make the matrix products slow.
-_PART_TOKENS = 1_000
 
 
 @dataclass
@@ -127,218 +104,6 @@ class Progress:
     num_tokens: float = 0.0
     seconds: float = 0.0
     is_over: bool = False
-
-
-class TrainStep:
-    """One update of the weights from one batch, on one or many devices.
-
-    The gradient is of the loss a target token, counted over all replicas, and clipped
-    by its global norm after it is summed over them.
-
-    A recurrent network is a long chain of small operations, each too small for many
-    cores. On a CPU a batch is therefore cut into parts, whose chains run side by side,
-    a core for each: faster than all cores on one operation after the other.
-
-    Args:
-        model: The network.
-        config: Optimizer, clipping, smoothing.
-        strategy: Where it runs. Everything with variables is made in its scope.
-        num_parts: Parts of a replica's batch that run side by side.
-    """
-
-    def __init__(
-        self,
-        model: Seq2Seq,
-        config: TrainingConfig,
-        strategy: tf.distribute.Strategy,
-        num_parts: int = 1,
-    ):
-        self.model = model
-        self.config = config
-        self.strategy = strategy
-        self.num_parts = num_parts
-        with strategy.scope():
-            self.optimizer = with_loss_scale(
-                _make_optimizer(config), config.mixed_precision
-            )
-            self.optimizer.build(model.trainable_variables)
-            # The identity makes a copy: Keras takes a `tf.Variable` as it is, and an
-            # average that is the weight itself averages nothing.
-            self.averages = [
-                keras.Variable(
-                    tf.identity(v.value),
-                    dtype=v.dtype,
-                    trainable=False,
-                    name=f"average_{index}",
-                )
-                for index, v in enumerate(model.trainable_variables)
-            ]
-
-    @property
-    def variables(self) -> list[keras.Variable]:
-        """All state of training: weights, dropout seeds, moments, averages."""
-        return [*self.model.variables, *self.optimizer.variables, *self.averages]
-
-    def compile(self, batch_spec: Any):
-        """Traces the step once for batches of any length.
-
-        Args:
-            batch_spec: Element spec of the (distributed) dataset's batches.
-
-        Returns:
-            Function from a batch to the summed loss, in nats, and the number of
-            target tokens.
-        """
-
-        @tf.function(input_signature=[batch_spec], jit_compile=False, autograph=False)
-        def step(batch):
-            total, num_tokens = self.strategy.run(self._replica_step, args=(batch,))
-            add_up = tf.distribute.ReduceOp.SUM
-            return (
-                self.strategy.reduce(add_up, total, axis=None),
-                self.strategy.reduce(add_up, num_tokens, axis=None),
-            )
-
-        return step
-
-    def _replica_step(self, batch: Batch):
-        context = tf.distribute.get_replica_context()
-        parts = _cut(Batch(*batch), self.num_parts)
-        losses, gradients = zip(*map(self._gradients, parts), strict=True)
-        loss = LossSum(*map(tf.add_n, zip(*losses, strict=True)))
-        gradients = [tf.add_n(terms) for terms in zip(*gradients, strict=True)]
-        gradients = context.all_reduce("SUM", gradients)
-        num_tokens = tf.maximum(context.all_reduce("SUM", loss.num_tokens), 1.0)
-        # The gradients are scaled until the optimizer applies them, their norm is not.
-        norm = tf.linalg.global_norm(gradients)
-        norm /= num_tokens * loss_scale(self.optimizer)
-        clip_norm = self.config.clip_norm
-        # The optimizer sums over replicas again, here over equal copies.
-        scale = clip_norm / tf.maximum(norm, clip_norm)
-        scale /= num_tokens * context.num_replicas_in_sync
-        self.optimizer.apply([scale * gradient for gradient in gradients])
-        return loss
-
-    def _gradients(self, batch: Batch):
-        """Returns a batch's `LossSum`, and the gradients of its scaled total, dense."""
-        with tf.GradientTape() as tape:
-            loss = batch_loss(
-                self.model,
-                batch,
-                self.config.label_smoothing,
-                self.config.r_drop,
-                training=True,
-            )
-            total = loss.total * loss_scale(self.optimizer)
-        variables = [v.value for v in self.model.trainable_variables]
-        gradients = tape.gradient(total, variables)
-        return loss, [tf.convert_to_tensor(gradient) for gradient in gradients]
-
-    def update_averages(self, step: int, num_steps: int) -> None:
-        """Moves the averages towards the weights.
-
-        The decay grows with the step, so that the first weights are soon forgotten.
-
-        Args:
-            step: Updates of the weights so far.
-            num_steps: Of them since the last update of the averages.
-        """
-        decay = min(self.config.averaging, (1 + step) / (10 + step))
-        self._update_averages(np.float32(decay**num_steps))
-
-    @tf.function(
-        input_signature=[tf.TensorSpec([])], jit_compile=False, autograph=False
-    )
-    def _update_averages(self, decay):
-        for average, weight in zip(
-            self.averages, self.model.trainable_variables, strict=True
-        ):
-            average.assign(decay * average + (1 - decay) * weight)
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Puts the averages in the place of the weights for a while."""
-        if not self.config.averaging:
-            yield
-            return
-        weights = [tf.identity(v.value) for v in self.model.trainable_variables]
-        _assign(self.model.trainable_variables, [v.value for v in self.averages])
-        try:
-            yield
-        finally:
-            _assign(self.model.trainable_variables, weights)
-
-
-def batch_loss(
-    model: Seq2Seq,
-    batch: Batch,
-    label_smoothing: float = 0.0,
-    r_drop: float = 0.0,
-    training: bool = False,
-):
-    """Returns the `LossSum` of a batch; with `r_drop`, of two passes over it."""
-    source_ids, target_input_ids = batch.source_ids, batch.target_input_ids
-    if r_drop:
-        with tf.device("CPU:0"):  # where token ids come from
-            source_ids = tf.tile(source_ids, [2, 1])
-            target_input_ids = tf.tile(target_input_ids, [2, 1])
-    output = model(
-        source_ids, source_ids != PAD_ID, target_input_ids, training=training
-    )
-    return masked_cross_entropy(
-        output.features,
-        *model.output_weights,
-        batch.target_output_ids,
-        batch.target_output_ids != PAD_ID,
-        label_smoothing,
-        r_drop,
-    )
-
-
-def _cut(batch: Batch, num_parts: int) -> list[Batch]:
-    """Cuts a batch into parts of as many rows each, give or take one."""
-    num_rows = tf.shape(batch.source_ids)[0]
-    ends = [num_rows * part // num_parts for part in range(num_parts + 1)]
-    with tf.device("CPU:0"):  # where token ids come from
-        return [
-            _fill_empty(Batch(*(ids[start:end] for ids in batch)))
-            for start, end in pairwise(ends)
-        ]
-
-
-def _fill_empty(batch: Batch) -> Batch:
-    """Makes a batch of no rows, as a replica gets at the end of an epoch, a row of
-    padding: it has no loss, but shapes that every operation can take.
-    """
-    missing = tf.cast(tf.size(batch.source_ids) == 0, tf.int32)
-    paddings = [[0, missing], [0, missing]]
-    return Batch(*(tf.pad(ids, paddings, constant_values=PAD_ID) for ids in batch))
-
-
-def _make_optimizer(config: TrainingConfig) -> keras.optimizers.Optimizer:
-    """Returns the update rule.
-
-    Muon updates matrices other than embeddings; its steps have a root mean square of
-    some 0.2 of the rate, as those of Adam mostly have (Liu et al. 2025, "Muon is
-    Scalable for LLM Training"). The bias of a GRU cell has two rows but is no matrix.
-    """
-    rate, weight_decay = config.learning_rate, config.weight_decay
-    if config.optimizer == "muon":
-        return keras.optimizers.Muon(
-            rate,
-            weight_decay=weight_decay or None,
-            adam_weight_decay=weight_decay or None,
-            exclude_layers=["bias$"],
-            name="optimizer",
-        )
-    if config.optimizer == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=weight_decay, name="optimizer")
-    return keras.optimizers.Adam(rate, name="optimizer")
-
-
-def _assign(variables, values) -> None:
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 class Validator:
@@ -726,9 +491,19 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
     precision = choose_precision(config.training.mixed_precision)
     config = with_options(config, "training", mixed_precision=precision)
     with computing_in(precision):
-        trainer = _prepare_trainer(
-            config, run_dir, resume, strategy, num_parts, console
+        run = prepare_run(config, run_dir, strategy, console, resume=resume)
+        trainer = Trainer(
+            run.config,
+            run_dir,
+            run.translator,
+            run.corpus,
+            strategy,
+            console,
+            num_parts,
         )
+        if resume:
+            trainer.restore()
+        run.save(run_dir)
         num_steps = trainer.progress.step
         trainer.run()
     write_card(run_dir)
@@ -742,188 +517,3 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
                 "--max-minutes, or --patience 0."
             )
         console.print(line, markup=False, highlight=False)
-
-
-def _prepare_trainer(
-    config: Config,
-    run_dir: Path,
-    resume: bool,
-    strategy: tf.distribute.Strategy,
-    num_parts: int,
-    console: Console,
-) -> Trainer:
-    """Returns the trainer, its run folder begun: data, subwords and options."""
-    known, is_started = None, bool(config.training.start_from) and not resume
-    if is_started:
-        config, known = inherit_options(config), Path(config.training.start_from)
-    elif resume:
-        known = run_dir
-    facts = load_run_config(known)[1] if known else {}
-    if resume:
-        _check_unchanged(config, facts["corpus_info"])
-    corpus = _prepare(config, run_dir, console)
-    config = _resolve(config, corpus)
-    if known:
-        tokenizer = Tokenizer.load(known / TOKENIZER_NAME)
-    else:
-        tokenizer = _train_tokenizer(config, corpus, console)
-    if not resume:
-        tokenizer.save(run_dir / TOKENIZER_NAME)
-    with strategy.scope():
-        model = build_model(config.model, tokenizer.vocabulary_size)
-    origins = facts.get("origins", [])
-    if is_started:
-        load_weights(model, known / BEST_NAME)
-        origins = [facts["corpus_info"], *origins]
-    console.print(
-        f"{model.count_params():,} parameters, {tokenizer.vocabulary_size:,} subwords, "
-        f"products in {keras.config.dtype_policy().compute_dtype}; at most "
-        f"{_length_of(config.training)}",
-        highlight=False,
-    )
-    rule = _capital_rule(config, corpus, tokenizer, facts)
-    translator = Translator(model, tokenizer, config, capital_rule=rule)
-    trainer = Trainer(config, run_dir, translator, corpus, strategy, console, num_parts)
-    if resume:
-        trainer.restore()
-    save_config(
-        config,
-        run_dir / CONFIG_NAME,
-        version=version("translator"),
-        tokenizer_sha256=tokenizer.checksum,
-        vocabulary_size=tokenizer.vocabulary_size,
-        corpus_info=corpus.info,
-        origins=origins,
-        capital_rule=rule.to_json(),
-    )
-    return trainer
-
-
-def _length_of(config: TrainingConfig) -> str:
-    """How long a run may take, such as `17 epochs or 60 minutes`."""
-    limits = {"epochs": config.epochs, "minutes": config.max_minutes}
-    return " or ".join(f"{limit:g} {unit}" for unit, limit in limits.items() if limit)
-
-
-def _check_unchanged(config: Config, info: CorpusInfo) -> None:
-    """Raises a UserError if a file of the corpus is not as it was: its development set
-    would be another, and may have been trained on."""
-    files = find_origin(config.data).info["files"]
-    for name, known in info["files"].items():
-        if files.get(name) != known:
-            raise UserError(
-                f"{name} has changed since the training began. Put the old file back, "
-                "or start a new run."
-            )
-
-
-def find_strategy(
-    console: Console, batch_tokens: int
-) -> tuple[tf.distribute.Strategy, int]:
-    """Chooses where to train, and says so: all GPUs there are, or the CPU.
-
-    Returns:
-        The strategy, and the number of parts for `TrainStep`.
-    """
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
-        with suppress(RuntimeError):  # it was used before, and is as it was set up then
-            tf.config.experimental.set_memory_growth(gpu, True)
-    if not gpus:
-        num_cores = count_cores()
-        num_parts = max(1, min(num_cores, batch_tokens // _PART_TOKENS))
-        set_threads(num_parts, num_cores // num_parts)
-        console.print(
-            f"Training on the CPU: {num_cores} cores, batches in {num_parts} parts"
-        )
-        return tf.distribute.get_strategy(), num_parts
-    names = [tf.config.experimental.get_device_details(g)["device_name"] for g in gpus]
-    console.print(f"Training on {len(gpus)} GPU: {', '.join(names)}")
-    if len(gpus) == 1:
-        return tf.distribute.get_strategy(), 1
-    return tf.distribute.MirroredStrategy(), 1
-
-
-def _prepare(config: Config, run_dir: Path, console: Console) -> PreparedCorpus:
-    with console.status("Reading the corpus") as status:
-        corpus = prepare_corpus(
-            config.data,
-            directory=run_dir / DATA_NAME,
-            progress=lambda count: status.update(f"Reading the corpus: {count:,}"),
-        )
-    console.print(
-        f"{corpus.info['name']}: {len(corpus.train):,} training pairs, "
-        f"{len(corpus.dev):,} development pairs",
-        markup=False,
-        highlight=False,
-    )
-    if corpus.report.dropped:
-        console.print(
-            f"Of {corpus.report.read:,} pairs {corpus.report.summary} (`translator "
-            "data check` shows some)",
-            highlight=False,
-        )
-    if len(corpus.dev) < _FEWEST_DEV:
-        console.print(
-            f"Scores on {len(corpus.dev)} development pairs are uncertain by several "
-            "points. Give more with --dev-corpus.",
-            highlight=False,
-        )
-    return corpus
-
-
-def _resolve(config: Config, corpus: PreparedCorpus) -> Config:
-    """Returns the options with what the corpus tells: languages, and the epochs."""
-    source_language, target_language = corpus.info["languages"]
-    config = with_options(
-        config,
-        "data",
-        source_language=source_language,
-        target_language=target_language,
-    )
-    if config.training.epochs or config.training.max_minutes:
-        return config
-    epochs = _choose_epochs(len(corpus.train))
-    return with_options(config, "training", epochs=epochs)
-
-
-def _choose_epochs(num_pairs: int) -> int:
-    """Returns passes over the pairs: two million pairs in all, within bounds.
-
-    Of Tatoeba's short pairs they took the base preset 93 minutes of one busy core.
-    """
-    return min(100, max(5, round(2_000_000 / num_pairs)))
-
-
-def _train_tokenizer(
-    config: Config, corpus: PreparedCorpus, console: Console
-) -> Tokenizer:
-    with console.status("Finding subwords"):
-        return Tokenizer.train(
-            (text for pair in corpus.train for text in pair),
-            config.data.vocabulary_size,
-            config.training.seed,
-            PLACEHOLDERS if config.data.placeholders else "",
-        )
-
-
-def _capital_rule(
-    config: Config,
-    corpus: PreparedCorpus,
-    tokenizer: Tokenizer,
-    facts: Mapping[str, Any],
-) -> CapitalRule:
-    """Returns that of the corpus; of a model to start from, with more known words.
-
-    A model that copies nothing knows of no names.
-    """
-    rule = find_capital_rule(corpus.train, tokenizer.is_cut)
-    if not config.data.placeholders:
-        return NO_NAMES._replace(folds=rule.folds)
-    if "capital_rule" not in facts:
-        return rule
-    before = CapitalRule.from_json(facts["capital_rule"])
-    return before._replace(
-        known_words=before.known_words | rule.known_words,
-        folds=before.folds and rule.folds,
-    )

@@ -87,6 +87,22 @@ def test_a_file_that_was_cut_off(tmp_path, name, content):
 
 
 @pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ('"He said ""yes""."', 'He said "yes".'),
+        ('"Stop!"', '"Stop!"'),
+        ('"Yes," he said. "No."', '"Yes," he said. "No."'),
+        ('"', '"'),
+        ('""', '""'),
+    ],
+)
+def test_quotation_marks_of_a_spreadsheet(tmp_path, cell, expected):
+    """Catches: doubled marks that are learned; a sentence's own that are lost."""
+    path = write(tmp_path / "pairs.tsv", f"{cell}\tx\n")
+    assert list(read_pairs([path])) == [Pair(expected, "x")]
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"1\tA red house.\tx\n22\tRain.\ty\n", "1, 22.*cut -f2,3"),

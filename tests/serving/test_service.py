@@ -16,6 +16,7 @@ from translator.serving.service import (
     Service,
     TooLateError,
     WaitingTranslator,
+    join_parts,
 )
 from translator.startup import count_cores
 
@@ -177,3 +178,18 @@ def test_closing_does_not_wait_for_what_nobody_waits_for(make_service, monkeypat
     assert time.monotonic() - start < 5
     model.translator.allowed.set()
     assert future.result(10)
+
+
+def test_sentences_without_spaces_get_some(make_service):
+    """Catches: two Spanish sentences without a space between them; parts of a stream
+    that join to another text."""
+    service = make_service(Echo("zh", "es"))
+    [model] = service.models
+    texts = ["甲乙。丙丁。", "戊。 己"]
+    found = translate(service, texts)
+    assert [own.text for own in found] == ["。乙甲 。丁丙", "。戊 己"]
+
+    async def parts():
+        return [part async for part in service.stream(model, texts)]
+
+    assert join_parts(texts, asyncio.run(parts())) == found

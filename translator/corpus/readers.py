@@ -125,7 +125,17 @@ def _read_columns(path: Path, member: str) -> Iterator[Pair]:
             f"by: cut -f{kept}."
         )
     for row in chain(sample, rows):
-        yield Pair(row[0], row[1])
+        yield Pair(_unquote(row[0]), _unquote(row[1]))
+
+
+def _unquote(cell: str) -> str:
+    """Returns a cell without the quotation marks that a spreadsheet put around it, as
+    those inside are doubled. Others may be the sentence's own."""
+    inner = cell[1:-1]
+    is_quoted = len(cell) > 1 and cell[0] == cell[-1] == '"' and '""' in inner
+    if not is_quoted or '"' in inner.replace('""', ""):
+        return cell
+    return inner.replace('""', '"')
 
 
 def _rows(path: Path, member: str) -> Iterator[list[str]]:

@@ -1,0 +1,255 @@
+"""What a run begins with: a device, pairs, subwords, a network, all options."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from rich.console import Console
+
+from translator.checkpoints import (
+    BEST_NAME,
+    CONFIG_NAME,
+    DATA_NAME,
+    TOKENIZER_NAME,
+    load_run_config,
+    load_weights,
+)
+from translator.config import Config, TrainingConfig, save_config, with_options
+from translator.corpus import CorpusInfo, PreparedCorpus, prepare_corpus
+from translator.corpus.origins import find_origin
+from translator.errors import UserError
+from translator.inference import Translator
+from translator.model import build_model
+from translator.placeholders import (
+    NO_NAMES,
+    PLACEHOLDERS,
+    CapitalRule,
+    find_capital_rule,
+)
+from translator.starting import inherit_options
+from translator.startup import count_cores, set_threads
+from translator.tokenizer import Tokenizer
+
+# Development pairs: of fewer, BLEU has an interval of some ten points.
+_FEWEST_DEV = 100
+# Target tokens in a part of a batch: fewer make the matrix products slow.
+_PART_TOKENS = 1_000
+
+
+def find_strategy(
+    console: Console, batch_tokens: int
+) -> tuple[tf.distribute.Strategy, int]:
+    """Chooses where to train, and says so: all GPUs there are, or the CPU.
+
+    Returns:
+        The strategy, and the number of parts for `TrainStep`.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        with suppress(RuntimeError):  # it was used before, and is as it was set up then
+            tf.config.experimental.set_memory_growth(gpu, True)
+    if not gpus:
+        num_cores = count_cores()
+        num_parts = max(1, min(num_cores, batch_tokens // _PART_TOKENS))
+        set_threads(num_parts, num_cores // num_parts)
+        console.print(
+            f"Training on the CPU: {num_cores} cores, batches in {num_parts} parts"
+        )
+        return tf.distribute.get_strategy(), num_parts
+    names = [tf.config.experimental.get_device_details(g)["device_name"] for g in gpus]
+    console.print(f"Training on {len(gpus)} GPU: {', '.join(names)}")
+    if len(gpus) == 1:
+        return tf.distribute.get_strategy(), 1
+    return tf.distribute.MirroredStrategy(), 1
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run whose training may begin, or go on.
+
+    Attributes:
+        config: All options, with what the corpus tells.
+        corpus: Training and development pairs.
+        translator: Of the network to train.
+        origins: The corpora of the models that it started from, the newest first.
+    """
+
+    config: Config
+    corpus: PreparedCorpus
+    translator: Translator
+    origins: list[CorpusInfo]
+
+    def save(self, run_dir: Path) -> None:
+        """Writes the options, and facts that the model is loaded with."""
+        tokenizer = self.translator.tokenizer
+        save_config(
+            self.config,
+            run_dir / CONFIG_NAME,
+            version=version("translator"),
+            tokenizer_sha256=tokenizer.checksum,
+            vocabulary_size=tokenizer.vocabulary_size,
+            corpus_info=self.corpus.info,
+            origins=self.origins,
+            capital_rule=self.translator.capital_rule.to_json(),
+        )
+
+
+def prepare_run(
+    config: Config,
+    run_dir: Path,
+    strategy: tf.distribute.Strategy,
+    console: Console,
+    *,
+    resume: bool = False,
+) -> PreparedRun:
+    """Prepares data and subwords in the run folder, and makes the network.
+
+    Args:
+        config: The options.
+        run_dir: The run folder; when resuming, as a run left it.
+        strategy: In whose scope the network is made.
+        console: Where progress is shown.
+        resume: Whether a run goes on.
+
+    Raises:
+        UserError: Bad data or options, or another corpus than before.
+    """
+    known, is_started = None, bool(config.training.start_from) and not resume
+    if is_started:
+        config, known = inherit_options(config), Path(config.training.start_from)
+    elif resume:
+        known = run_dir
+    facts = load_run_config(known)[1] if known else {}
+    if resume:
+        _check_unchanged(config, facts["corpus_info"])
+    corpus = _prepare(config, run_dir, console)
+    config = _resolve(config, corpus)
+    if known:
+        tokenizer = Tokenizer.load(known / TOKENIZER_NAME)
+    else:
+        tokenizer = _train_tokenizer(config, corpus, console)
+    if not resume:
+        tokenizer.save(run_dir / TOKENIZER_NAME)
+    with strategy.scope():
+        model = build_model(config.model, tokenizer.vocabulary_size)
+    origins = facts.get("origins", [])
+    if is_started:
+        load_weights(model, known / BEST_NAME)
+        origins = [facts["corpus_info"], *origins]
+    console.print(
+        f"{model.count_params():,} parameters, {tokenizer.vocabulary_size:,} subwords, "
+        f"products in {keras.config.dtype_policy().compute_dtype}; at most "
+        f"{_length_of(config.training)}",
+        highlight=False,
+    )
+    rule = _capital_rule(config, corpus, tokenizer, facts)
+    translator = Translator(model, tokenizer, config, capital_rule=rule)
+    return PreparedRun(config, corpus, translator, origins)
+
+
+def _length_of(config: TrainingConfig) -> str:
+    """How long a run may take, such as `17 epochs or 60 minutes`."""
+    limits = {"epochs": config.epochs, "minutes": config.max_minutes}
+    return " or ".join(f"{limit:g} {unit}" for unit, limit in limits.items() if limit)
+
+
+def _check_unchanged(config: Config, info: CorpusInfo) -> None:
+    """Raises a UserError if a file of the corpus is not as it was: its development set
+    would be another, and may have been trained on."""
+    files = find_origin(config.data).info["files"]
+    for name, known in info["files"].items():
+        if files.get(name) != known:
+            raise UserError(
+                f"{name} has changed since the training began. Put the old file back, "
+                "or start a new run."
+            )
+
+
+def _prepare(config: Config, run_dir: Path, console: Console) -> PreparedCorpus:
+    with console.status("Reading the corpus") as status:
+        corpus = prepare_corpus(
+            config.data,
+            directory=run_dir / DATA_NAME,
+            progress=lambda count: status.update(f"Reading the corpus: {count:,}"),
+        )
+    console.print(
+        f"{corpus.info['name']}: {len(corpus.train):,} training pairs, "
+        f"{len(corpus.dev):,} development pairs",
+        markup=False,
+        highlight=False,
+    )
+    if corpus.report.dropped:
+        console.print(
+            f"Of {corpus.report.read:,} pairs {corpus.report.summary} (`translator "
+            "data check` shows some)",
+            highlight=False,
+        )
+    if len(corpus.dev) < _FEWEST_DEV:
+        console.print(
+            f"Scores on {len(corpus.dev)} development pairs are uncertain by several "
+            "points. Give more with --dev-corpus.",
+            highlight=False,
+        )
+    return corpus
+
+
+def _resolve(config: Config, corpus: PreparedCorpus) -> Config:
+    """Returns the options with what the corpus tells: languages, and the epochs."""
+    source_language, target_language = corpus.info["languages"]
+    config = with_options(
+        config,
+        "data",
+        source_language=source_language,
+        target_language=target_language,
+    )
+    if config.training.epochs or config.training.max_minutes:
+        return config
+    epochs = _choose_epochs(len(corpus.train))
+    return with_options(config, "training", epochs=epochs)
+
+
+def _choose_epochs(num_pairs: int) -> int:
+    """Returns passes over the pairs: two million pairs in all, within bounds.
+
+    Of Tatoeba's short pairs they took the base preset 93 minutes of one busy core.
+    """
+    return min(100, max(5, round(2_000_000 / num_pairs)))
+
+
+def _train_tokenizer(
+    config: Config, corpus: PreparedCorpus, console: Console
+) -> Tokenizer:
+    with console.status("Finding subwords"):
+        return Tokenizer.train(
+            (text for pair in corpus.train for text in pair),
+            config.data.vocabulary_size,
+            config.training.seed,
+            PLACEHOLDERS if config.data.placeholders else "",
+        )
+
+
+def _capital_rule(
+    config: Config,
+    corpus: PreparedCorpus,
+    tokenizer: Tokenizer,
+    facts: Mapping[str, Any],
+) -> CapitalRule:
+    """Returns that of the corpus; of a model to start from, with more known words.
+
+    A model that copies nothing knows of no names.
+    """
+    rule = find_capital_rule(corpus.train, tokenizer.is_cut)
+    if not config.data.placeholders:
+        return NO_NAMES._replace(folds=rule.folds)
+    if "capital_rule" not in facts:
+        return rule
+    before = CapitalRule.from_json(facts["capital_rule"])
+    return before._replace(
+        known_words=before.known_words | rule.known_words,
+        folds=before.folds and rule.folds,
+    )
