@@ -71,11 +71,13 @@ def masked_cross_entropy(
         ValueError, tf.errors.InvalidArgumentError: Shapes that do not fit.
     """
     num_passes = 2 if r_drop else 1
-    tf.debugging.assert_equal(
-        tf.shape(features)[0],
-        num_passes * tf.shape(target_ids)[0],
-        f"the features must have {num_passes} rows for each row of targets",
-    )
+    num_rows, num_targets = tf.shape(features)[0], tf.shape(target_ids)[0]
+    with tf.device("CPU:0"):  # where sizes are known: a GPU would be waited for
+        tf.debugging.assert_equal(
+            num_rows,
+            num_passes * num_targets,
+            f"the features must have {num_passes} rows for each row of targets",
+        )
     tf.debugging.assert_shapes(
         [
             (features, "RTE"),
