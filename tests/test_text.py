@@ -147,7 +147,15 @@ def test_sentences_without_spaces(marked):
     split = split_sentences(marked.replace("|", ""))
     assert split.sentences == marked.split("|")
     assert split.join(split.sentences) == marked.replace("|", "")
-    assert split.join(split.sentences, " ") == marked.replace("|", " ")
+    spaced = split.with_gaps(" ")
+    assert spaced.join(split.sentences) == marked.replace("|", " ")
+
+
+def test_a_long_word_gets_no_gap():
+    """Catches: a space in the middle of a number of 300 digits."""
+    for unit, gap in (("7", ""), ("é", ""), ("本", " ")):
+        split = split_sentences(unit * 30, max_characters=20).with_gaps(" ")
+        assert split.join(split.sentences) == unit * 20 + gap + unit * 10
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r", "\u2028", "\x85", "\n \n"])

@@ -32,6 +32,7 @@ from translator.text import (
     TURKIC_LANGUAGES,
     WIDE_MARKS,
     WITHOUT_CAPITALS,
+    is_cased,
     is_combining,
     is_small,
     main_language,
@@ -57,12 +58,15 @@ class SplitTexts(NamedTuple):
         is_sentence: bool `(P,)`: whether it has a letter or a digit; then it has no
             white space at its ends.
         num_texts: int64, B.
+        begins_cased, ends_cased: bool `(P,)`: see `text.is_cased`.
     """
 
     pieces: tf.Tensor
     rows: tf.Tensor
     is_sentence: tf.Tensor
     num_texts: tf.Tensor
+    begins_cased: tf.Tensor
+    ends_cased: tf.Tensor
 
     @property
     def sentences(self):
@@ -75,6 +79,10 @@ class SplitTexts(NamedTuple):
         places = tf.where(self.is_sentence)[:, 0]
         rows = tf.gather(self.rows, places)
         is_next = (places[1:] == places[:-1] + 1) & (rows[1:] == rows[:-1])
+        ends, begins = (
+            tf.gather(own, places) for own in (self.ends_cased, self.begins_cased)
+        )
+        is_next &= ~(ends[:-1] & begins[1:])
         gaps = tf.where(tf.pad(is_next, [[0, 1]]), gap, "")[: tf.size(places)]
         translations = tf.strings.join([translations, gaps])
         pieces = tf.tensor_scatter_nd_update(
@@ -127,6 +135,7 @@ def split_sentences(text) -> SplitTexts:
     space = _characters(str.isspace)
     edges = _replace(shapes.values, f"^{space}+", rf"\0{_CUT}")
     shapes = _split_further(shapes, _replace(edges, f"{space}+$", rf"{_CUT}\0"))
+    cased = _characters(is_cased)
     lengths = tf.strings.length(shapes.values, "UTF8_CHAR")
     pieces = tf.RaggedTensor.from_row_lengths(codes.values, lengths)
     return SplitTexts(
@@ -134,6 +143,8 @@ def split_sentences(text) -> SplitTexts:
         shapes.value_rowids(),
         _matches(shapes.values, f"(?s).*{_characters(str.isalnum)}.*"),
         shapes.nrows(),
+        _matches(shapes.values, f"(?s){cased}.*"),
+        _matches(shapes.values, f"(?s).*{cased}"),
     )
 
 

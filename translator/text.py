@@ -7,6 +7,7 @@ accents, apostrophes, ¿ and ¡, emoji and every script survive.
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 # Ordered (pattern, replacement) pairs. A pattern means the same to Python's `re` and
@@ -88,23 +89,24 @@ class SplitText(NamedTuple):
     sentences: list[str]
     separators: list[str]
 
-    def join(self, translations: Sequence[str], gap: str = "") -> str:
-        """Returns the text with a translation in each sentence's place.
+    def with_gaps(self, gap: str) -> "SplitText":
+        """Returns it with a gap between sentences that touch each other: a translation
+        may need spaces where its source has none. Not where a long word was cut."""
+        separators = list(self.separators)
+        for place, (left, right) in enumerate(pairwise(self.sentences), 1):
+            is_cut = is_cased(left[-1]) and is_cased(right[0])
+            separators[place] = separators[place] or gap * (not is_cut)
+        return SplitText(self.sentences, separators)
 
-        Args:
-            translations: One of each sentence.
-            gap: What to put between two that nothing stands between: a space, where
-                the source is written without any, and the translation with them.
-        """
+    def join(self, translations: Sequence[str]) -> str:
+        """Returns the text with a translation in each sentence's place."""
         if len(translations) != len(self.sentences):
             raise ValueError(
                 "there must be one translation for each sentence. "
                 f"Received: {len(translations)} for {len(self.sentences)}."
             )
-        first, *inner = self.separators
-        inner[:-1] = (separator or gap for separator in inner[:-1])
-        pairs = zip(translations, inner, strict=True)
-        return first + "".join(map("".join, pairs))
+        pairs = zip(translations, self.separators[1:], strict=True)
+        return self.separators[0] + "".join(map("".join, pairs))
 
 
 # Whose small I has no point, and whose capital I may have one; whose capitals are not
@@ -237,6 +239,11 @@ def is_combining(character: str) -> bool:
     """Whether a character belongs to the letter before it, as accents and the vowels of
     Indian scripts do. Python's `\\w` and `isalpha` leave them out."""
     return unicodedata.category(character)[0] == "M"
+
+
+def is_cased(character: str) -> bool:
+    """Whether it is a digit, or a letter of a script that has capitals."""
+    return character.isdecimal() or character.isupper() or character.islower()
 
 
 def is_small(letter: str) -> bool:

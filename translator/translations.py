@@ -235,14 +235,14 @@ class TextTranslator(ABC):
         """
         _check_texts(texts)
         self.check_lengths(texts)
-        parts = [split_sentences(text) for text in texts]
+        parts = [split_sentences(text).with_gaps(self.gap) for text in texts]
         sentences = [sentence for part in parts for sentence in part.sentences]
         remaining = iter(self.translate_sentences(sentences, search, num_hypotheses))
         translations = []
         for text, part in zip(texts, parts, strict=True):
             own = [next(remaining) for _ in part.sentences]
             best = [sentence.hypotheses[0].text for sentence in own]
-            joined = part.join(best, self.gap)
+            joined = part.join(best)
             translations.append(Translation(text, joined, own))
         return translations
 

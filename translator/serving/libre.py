@@ -259,12 +259,11 @@ def _alternatives(translation: Translation, count: int, gap: str) -> list[str]:
     sentences = translation.sentences
     if not count or not sentences:
         return []
-    split = split_sentences(translation.source_text)
+    split = split_sentences(translation.source_text).with_gaps(gap)
     found: list[str] = []
     for rank in range(1, max(len(s.hypotheses) for s in sentences)):
         text = split.join(
-            [s.hypotheses[min(rank, len(s.hypotheses) - 1)].text for s in sentences],
-            gap,
+            [s.hypotheses[min(rank, len(s.hypotheses) - 1)].text for s in sentences]
         )
         if text and text != translation.text and text not in found:
             found.append(text)

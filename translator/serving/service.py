@@ -397,13 +397,10 @@ def _places(
     text_index: int, text: str, gap: str
 ) -> list[tuple[int, int, str, str, str]]:
     """Text and sentence index, what stands before and after, and the sentence."""
-    split = split_sentences(text)
+    split = split_sentences(text).with_gaps(gap)
     last = len(split.sentences) - 1
-    before = [
-        separator or gap * (i > 0) for i, separator in enumerate(split.separators)
-    ]
     return [
-        (text_index, i, before[i], split.separators[-1] * (i == last), own)
+        (text_index, i, split.separators[i], split.separators[-1] * (i == last), own)
         for i, own in enumerate(split.sentences)
     ]
 

@@ -140,7 +140,7 @@ class Handlers:
         sentences = translation.sentences
         return Shown(
             title,
-            split_sentences(text),
+            split_sentences(text).with_gaps(translator.gap),
             sentences,
             [sentence.hypotheses for sentence in sentences],
             [0] * len(sentences),
