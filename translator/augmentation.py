@@ -7,7 +7,7 @@ URL. A model that saw nothing else fails on the rest (`translator evaluate
 
 import random
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 from num2words import CONVERTER_CLASSES, num2words
@@ -80,14 +80,18 @@ def put_placeholders(
         ['Is it *?', '¿Es *?']
     """
     numerals = numerals or {}
-    names = {word for pair in pairs for word in _alike(pair, numerals)}
     draws = [rng.random() for _ in pairs]
-    return [
-        _with_placeholders(pair, draw < share * _ADDED, rng, numerals, names)
-        if draw < share
-        else pair
-        for pair, draw in zip(pairs, draws, strict=True)
-    ]
+    chosen = [place for place, draw in enumerate(draws) if draw < share]
+    alike = [_alike(pairs[place], numerals) for place in chosen]
+    names = {word for words, _ in alike for word in words}
+    result = list(pairs)
+    for place, (words, first) in zip(chosen, alike, strict=True):
+        words += [first] * (first in names)
+        may_be_added = draws[place] < share * _ADDED
+        result[place] = _with_placeholders(
+            pairs[place], words, may_be_added, rng, numerals
+        )
+    return result
 
 
 def numerals_of(source_language: str, target_language: str) -> dict[str, str]:
@@ -143,13 +147,13 @@ def exchange_letters(text: str, rng: random.Random) -> str:
 
 def _with_placeholders(
     pair: Pair,
+    words: Sequence[str],
     may_be_added: bool,
     rng: random.Random,
     numerals: Mapping[str, str],
-    names: Collection[str],
 ) -> Pair:
     free = {kind: rng.sample(kind, len(kind)) for kind in (THINGS, NUMBERS)}
-    if words := _alike(pair, numerals, names):
+    if words:
         marks = {}, {}  # what stands for the words of each side
         for word in rng.sample(words, rng.randint(1, len(words))):
             is_number = _is_number(word) or word in numerals
@@ -173,20 +177,28 @@ def _with_placeholders(
     return Pair(*(insert_at_end(side, added) for side in pair))
 
 
-def _alike(
-    pair: Pair, numerals: Mapping[str, str], names: Collection[str] = ()
-) -> list[str]:
-    """Returns the words of the source that a placeholder may stand for; the first one
-    only if it is among the names, or a number."""
-    sources, targets = map(_TOKEN.findall, pair)
-    return [
-        word
+def _alike(pair: Pair, numerals: Mapping[str, str]) -> tuple[list[str], str]:
+    """Returns the words of the source that a placeholder may stand for, and the first
+    word by itself if it may be a name, or else an empty one."""
+    sources = _TOKEN.findall(pair.source)
+    found = [
+        (place, word)
         for place, word in enumerate(sources)
-        if (not word.islower() and (place or word in names))
-        or word in numerals
-        or _is_number(word)
+        if not word.islower() or word in numerals
+    ]
+    targets = _TOKEN.findall(pair.target) if found else []
+    found = [
+        (place, word)
+        for place, word in found
         if sources.count(word) == targets.count(numerals.get(word, word)) == 1
     ]
+    words, first = [], ""
+    for place, word in found:
+        if place or word in numerals or _is_number(word):
+            words.append(word)
+        else:
+            first = word
+    return words, first
 
 
 def _is_number(word: str) -> bool:

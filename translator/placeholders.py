@@ -352,28 +352,32 @@ def find_capital_rule(
     Returns:
         The rule, of the most frequent `MAX_KNOWN_WORDS`.
     """
-    seen: Counter[str] = Counter()
+    written: Counter[str] = Counter()
     copied: Counter[str] = Counter()
-    latest: dict[str, tuple[bool, bool]] = {}  # of a word, while it was seen once
+    at_first: dict[str, tuple[bool, bool]] = {}  # where a word with a capital was seen
     looked_at = num_folded = 0
     for source, target in islice(pairs, None, None, 1 + len(pairs) // MAX_RULE_PAIRS):
         looked_at += 1
-        num_folded += fold_capitals(source)[0] != source
+        if not any(map(is_small, (part[0] for part in source.split()))):
+            num_folded += fold_capitals(source)[0] != source
         shape = source.translate(_SHAPES)
-        inner = {match.start() for match in _INNER.finditer(shape)}
-        for start, stop in (match.span() for match in _WORD.finditer(shape)):
-            word = source[start:stop]
-            name = word[0].upper() + word[1:]
-            is_copied = word == name and name in target
-            seen[name] += 1
-            copied[name] += is_copied
-            if seen[name] == 1 and word == name:
-                latest[name] = start not in inner, is_copied
-            else:
-                latest.pop(name, None)
+        spans = [match.span() for match in _WORD.finditer(shape)]
+        words = [source[start:stop] for start, stop in spans]
+        written.update(words)
+        for (start, _), word in zip(spans, words, strict=True):
+            if shape[start].isupper():
+                is_copied = word in target
+                copied[word] += is_copied
+                if word not in at_first:
+                    is_first = not _INNER.match(shape, start)
+                    at_first[word] = is_first, is_copied
+    seen: Counter[str] = Counter()
+    for word, count in written.items():
+        seen[word[0].upper() + word[1:]] += count
     once = {True: [1, 0], False: [1, 0]}  # first or inner: whether each was copied
-    for is_first, is_copied in latest.values():
-        once[is_first].append(is_copied)
+    for word, (is_first, is_copied) in at_first.items():
+        if seen[word] == 1:
+            once[is_first].append(is_copied)
     inner, first = (
         sum(some) / len(some) >= _LEAST_COPIED for some in (once[False], once[True])
     )

@@ -278,8 +278,8 @@ class TextTranslator(ABC):
         sentence = normalize_text(sentence)
         protected, originals = protect(sentence, placeholders)
         text, is_upper = self._fold(protected)
-        if text == protected:
-            rule = self.capital_rule
+        rule = self.capital_rule
+        if text == protected and (rule.inner or rule.first):
             text, originals = protect(sentence, placeholders, rule.is_unknown)
         rewritten = {key: self._rewrite(value) for key, value in originals.items()}
         return PreparedSentence(text, is_upper, rewritten, self.target_language)
@@ -291,6 +291,8 @@ class TextTranslator(ABC):
 
     def _rewrite(self, original: str) -> str:
         """Returns what is copied as the target language writes it."""
+        if not any(map(str.isdecimal, original)):
+            return original  # and CLDR, which takes a while to load, is not asked
         if has_ascii_digits(self.target_language):
             original = with_ascii_digits(original)
         marks = self.number_marks

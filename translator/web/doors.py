@@ -15,8 +15,8 @@ from translator.serving.errors import error_answer
 logger = logging.getLogger(__name__)
 
 _FOLDER = "GRADIO_TEMP_DIR"
-# What leaves files behind; Gradio removes them after an hour.
 _GRADIO_PATH = "/gradio_api/"
+# What leaves files behind; Gradio removes them after an hour.
 _WRITING_PATHS = ("/gradio_api/upload", "/gradio_api/deep_link")
 _MAX_FOLDER_BYTES = 100_000_000
 _BLOCK_BYTES = 4_096  # what a file takes, however small
