@@ -110,6 +110,31 @@ def test_free_memory_is_given_back():
     assert float(output) > 50
 
 
+CODE_OF_TENSORS = """
+from resource import RUSAGE_SELF, getrusage
+import numpy as np
+from translator.startup import keep_memory
+
+def faults():  # of 20 arrays of 100 MB, one after the other
+    before = getrusage(RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        np.ones(100_000_000, np.uint8)
+    return getrusage(RUSAGE_SELF).ru_minflt - before
+
+before = faults()
+keep_memory()
+faults()
+print(before / max(1, faults()))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs glibc")
+def test_memory_is_kept_for_the_next_tensor():
+    """Catches: pages that the system clears again for each tensor of each step."""
+    code = [sys.executable, "-c", CODE_OF_TENSORS]
+    assert float(subprocess.check_output(code, text=True)) > 50
+
+
 @pytest.mark.parametrize(
     ("files", "expected"),
     [

@@ -32,7 +32,7 @@ from translator.placeholders import (
     find_capital_rule,
 )
 from translator.starting import inherit_options
-from translator.startup import count_cores, set_threads
+from translator.startup import count_cores, keep_memory, set_threads
 from translator.tokenizer import Tokenizer
 
 # Development pairs: of fewer, BLEU has an interval of some ten points.
@@ -57,6 +57,7 @@ def find_strategy(
         num_cores = count_cores()
         num_parts = max(1, min(num_cores, batch_tokens // _PART_TOKENS))
         set_threads(num_parts, num_cores // num_parts)
+        keep_memory()
         console.print(
             f"Training on the CPU: {num_cores} cores, batches in {num_parts} parts"
         )
