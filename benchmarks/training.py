@@ -11,8 +11,8 @@ first turn, in which graphs are traced, is thrown away.
 - `ours, classic`: additive attention whose context vector feeds the next step, one
   bidirectional encoder layer and one decoder layer of 256 units: JoeyNMT's sizes.
 - `ours, parallel`: our default wiring, with the encoder of the above and as many
-  decoder units as give as many parameters as JoeyNMT has; and once more with sampled
-  subwords.
+  decoder units as give as many parameters as JoeyNMT has; once more with sampled
+  subwords, and once without `startup.keep_memory`, as TensorFlow is by itself.
 - `JoeyNMT`: its `TrainManager`, as its documentation has it: random batches of as many
   sentences as ours hold on average, Bahdanau attention, input feeding.
 - `tutorial`: the network of TensorFlow's tutorial in a compiled `fit`, on our batches.
@@ -58,6 +58,7 @@ NUM_DEV_PAIRS = 100
 # Steps and epochs that are never reached.
 NEVER = 10**9
 LIMIT = "one large product"
+RETURNING = "ours, parallel, memory returned"
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def table_row(name, facts, operations, turns, rates, limit):
 def start_programs(data, args):
     """Name -> the worker and the operations of a target token in training."""
     plain, parallel = our_configs(args)
-    configs = {"ours, classic": plain, "ours, parallel": parallel}
+    configs = {"ours, classic": plain, "ours, parallel": parallel, RETURNING: parallel}
     if args.subword_sampling:
         configs["ours, parallel, sampled subwords"] = with_options(
             parallel, "data", subword_sampling=args.subword_sampling
@@ -277,6 +278,7 @@ def start_ours(data, config, name, args):
     settings = data.settings | {
         "config": config.model_dump(mode="json"),
         "run_dir": str(run_dir),
+        "keeps_memory": name != RETURNING,
     }
     worker = start(name, "ours", settings, data, args)
     operations = operations_a_token(data, costs.seq2seq, config.model)

@@ -43,6 +43,8 @@ def train_ours(settings, channel):
     gate = EpochGate(channel, len(corpus.train))
     preparation.prepare_corpus = lambda *args, **kwargs: corpus
     preparation.Tokenizer.train = lambda *args, **kwargs: tokenizer
+    if not settings["keeps_memory"]:
+        preparation.keep_memory = lambda: None
     count_steps(training.TrainStep, gate, channel)
     training.train(config, run_dir)
 

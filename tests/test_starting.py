@@ -6,11 +6,12 @@ import pytest
 
 from translator.config import make_config, save_config
 from translator.errors import UserError
-from translator.starting import inherit_options
+from translator.starting import inherit_options, is_reversed
 
 SAVED = {
     "corpus": ("tatoeba-en-es",),
     "source_language": "en",
+    "target_language": "es",
     "vocabulary_size": 900,
     "augmentation": 0.3,
     "placeholders": 0.0,
@@ -37,7 +38,7 @@ def test_without_a_model_all_stays():
 def test_what_is_the_models_and_what_is_not(start):
     """Catches: a network of another form; the other training's data, seed or rate."""
     given = {"start_from": start, "corpus": ("mine.tsv",), "dropout": 0.1}
-    given |= {"augmentation": 0.0}
+    given |= {"augmentation": 0.0, "source_language": "en", "target_language": "es"}
     config = inherit_options(make_config(options=given))
     expected = {
         "placeholders": 0.0,
@@ -75,3 +76,34 @@ def test_options_that_the_model_cannot_have(start, options, expected):
     assert inherit_options(
         make_config(options={"start_from": start, "encoder_units": 48})
     )
+
+
+@pytest.mark.parametrize(
+    ("languages", "back"),
+    [("en es", False), ("es en", True), ("", False), ("en", False), ("en fr", None)],
+)
+def test_a_model_has_the_languages_of_the_corpus(start, tmp_path, languages, back):
+    """Catches: German cut into letters by Spanish subwords, in silence; a refusal of
+    the way back, or of a file that does not tell its languages; the rule for English
+    names used on Spanish ones."""
+    path = tmp_path / "mine.tsv"
+    path.write_text("my words\tmis palabras\n", "utf-8")
+    source, target = [*languages.split(), "", ""][:2]
+    options = {"source_language": source, "target_language": target}
+    config = make_config(
+        options={"start_from": start, "corpus": (str(path),)} | options
+    )
+    if back is None:
+        expected = "translates en to es. Received: a corpus of en and fr"
+        with pytest.raises(UserError, match=expected):
+            inherit_options(config)
+        return
+    assert inherit_options(config).data.vocabulary_size == 900
+    assert is_reversed(config, make_config(options=SAVED)) == back
+
+
+def test_a_corpus_tells_its_languages(start):
+    """Catches: a check of the options alone, where the name of the corpus tells."""
+    options = {"start_from": start, "corpus": ("numbers-en-de",)}
+    with pytest.raises(UserError, match="a corpus of en and de"):
+        inherit_options(make_config(options=options))

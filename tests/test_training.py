@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from functools import cache
+from itertools import islice
 from types import SimpleNamespace
 from typing import get_args
 
@@ -42,6 +43,7 @@ from translator.config import (
     make_config,
 )
 from translator.corpus import load_sets
+from translator.corpus.generated import generate_pairs
 from translator.corpus.pairs import Pair
 from translator.errors import UserError
 from translator.inference import Translator
@@ -915,10 +917,12 @@ def test_a_run_starts_from_another(finished, tmp_path):
     other one is gone; names or credits of the first corpus that are lost."""
     start, run_dir = tmp_path / "start", tmp_path / "adapted"
     shutil.copytree(finished, start)
+    path = tmp_path / "others.en-es.tsv"
+    pairs = islice(generate_pairs(("en", "es"), seed=9), 300)
+    path.write_text("".join(f"{pair.source}\t{pair.target}\n" for pair in pairs))
     options = {
         "start_from": str(start),
-        "corpus": ("numbers-en-fr",),
-        "num_generated_pairs": 300,
+        "corpus": (str(path),),
         "learning_rate": 1e-12,
         "averaging": 0.0,
         "batch_tokens": 400,

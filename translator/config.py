@@ -185,8 +185,9 @@ class TrainingConfig(_Options):
 
     start_from: str = Field(
         "",
-        description="Folder of a trained model to begin with, as to teach it texts of "
-        "another kind: with its subwords, its form and its weights. What is not given "
+        description="Folder of a trained model of the same languages to begin with, as "
+        "to teach it texts of another kind: with its subwords, form and weights. What "
+        "is not given "
         "of [model], [search] and how texts are cut and altered is as it was there. "
         "Default: random weights.",
     )

@@ -1,11 +1,9 @@
 """What a run begins with: a device, pairs, subwords, a network, all options."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -31,7 +29,7 @@ from translator.placeholders import (
     CapitalRule,
     find_capital_rule,
 )
-from translator.starting import inherit_options
+from translator.starting import inherit_options, is_reversed
 from translator.startup import count_cores, keep_memory, set_threads
 from translator.tokenizer import Tokenizer
 
@@ -125,7 +123,7 @@ def prepare_run(
         config, known = inherit_options(config), Path(config.training.start_from)
     elif resume:
         known = run_dir
-    facts = load_run_config(known)[1] if known else {}
+    before, facts = load_run_config(known) if known else (None, {})
     if resume:
         _check_unchanged(config, facts["corpus_info"])
     corpus = _prepare(config, run_dir, console)
@@ -148,7 +146,10 @@ def prepare_run(
         f"{_length_of(config.training)}",
         highlight=False,
     )
-    rule = _capital_rule(config, corpus, tokenizer, facts)
+    rule = _capital_rule(config, corpus, tokenizer)
+    has_names = config.data.placeholders and "capital_rule" in facts
+    if has_names and not is_reversed(config, before):
+        rule = _join_rules(CapitalRule.from_json(facts["capital_rule"]), rule)
     translator = Translator(model, tokenizer, config, capital_rule=rule)
     return PreparedRun(config, corpus, translator, origins)
 
@@ -235,21 +236,15 @@ def _train_tokenizer(
 
 
 def _capital_rule(
-    config: Config,
-    corpus: PreparedCorpus,
-    tokenizer: Tokenizer,
-    facts: Mapping[str, Any],
+    config: Config, corpus: PreparedCorpus, tokenizer: Tokenizer
 ) -> CapitalRule:
-    """Returns that of the corpus; of a model to start from, with more known words.
-
-    A model that copies nothing knows of no names.
-    """
+    """Returns that of the corpus. A model that copies nothing knows of no names."""
     rule = find_capital_rule(corpus.train, tokenizer.is_cut)
-    if not config.data.placeholders:
-        return NO_NAMES._replace(folds=rule.folds)
-    if "capital_rule" not in facts:
-        return rule
-    before = CapitalRule.from_json(facts["capital_rule"])
+    return rule if config.data.placeholders else NO_NAMES._replace(folds=rule.folds)
+
+
+def _join_rules(before: CapitalRule, rule: CapitalRule) -> CapitalRule:
+    """Returns the rule that a model has, with the words that it learns now."""
     return before._replace(
         known_words=before.known_words | rule.known_words,
         folds=before.folds and rule.folds,

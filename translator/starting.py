@@ -12,6 +12,7 @@ from pathlib import Path
 
 from translator.checkpoints import load_run_config
 from translator.config import Config, SearchConfig, option_fields
+from translator.corpus.origins import UNKNOWN_LANGUAGE, find_origin
 from translator.errors import UserError
 
 # Of [data], what is the model's: how texts are cut and altered.
@@ -35,12 +36,14 @@ def inherit_options(config: Config) -> Config:
     Without a model to start from, all stay.
 
     Raises:
-        UserError: There is no such model, or it cannot have an option that is given.
+        UserError: There is no such model, it has other languages, or it cannot have an
+            option that is given.
     """
     path = config.training.start_from
     if not path:
         return config
     start, _ = load_run_config(Path(path))
+    _check_languages(config, start)
     changes = defaultdict(dict)
     for name, (section, _) in option_fields().items():
         is_data = section == "data"
@@ -67,3 +70,32 @@ def inherit_options(config: Config) -> Config:
             "placeholders. Leave --placeholders out, or start from another model."
         )
     return config
+
+
+def is_reversed(config: Config, start: Config) -> bool:
+    """Whether a training learns the way back of the model that it starts from."""
+    ours, theirs = _languages(config), _languages(start)
+    return ours != theirs and ours == theirs[::-1]
+
+
+def _check_languages(config: Config, start: Config) -> None:
+    """Raises a UserError unless a model has the languages of the training, either way.
+
+    Its subwords would cut other languages into letters, and its weights have nothing to
+    give them: with subwords of their own, such trainings were no better than new ones.
+    """
+    ours, theirs = _languages(config), _languages(start)
+    if set(ours) != set(theirs) and UNKNOWN_LANGUAGE not in (*ours, *theirs):
+        raise UserError(
+            f"{config.training.start_from} translates {theirs[0]} to {theirs[1]}. "
+            f"Received: a corpus of {ours[0]} and {ours[1]}. Start from a model of "
+            "these languages, or leave --start-from out."
+        )
+
+
+def _languages(config: Config) -> tuple[str, str]:
+    """The languages, source first: those that are told, else those of the corpus."""
+    told = (config.data.source_language, config.data.target_language)
+    if all(told) or not config.data.corpus:
+        return tuple(language or UNKNOWN_LANGUAGE for language in told)
+    return tuple(find_origin(config.data).info["languages"])
