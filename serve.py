@@ -76,6 +76,15 @@ def main(
             "number.",
         ),
     ] = 0,
+    root_path: Annotated[
+        str,
+        typer.Option(
+            envvar="GRADIO_ROOT_PATH",
+            help="Path under which a proxy shows the page and the API, such as "
+            "/translate, if it takes the path away; or the whole address.",
+            show_default="none",
+        ),
+    ] = "",
     reload: Annotated[
         bool,
         typer.Option(
@@ -93,7 +102,14 @@ def main(
     try:
         paths = find_models(model or [], models or [])
         keys = check_keys(api_key or [])
-        serve(paths, host, port, keys, origin or [], rate_limit, reload)
+        check_root_path(root_path)
+        options = {
+            "api_keys": keys,
+            "origins": origin or [],
+            "rate_limit": rate_limit,
+            "root_path": root_path,
+        }
+        serve(paths, host, port, options, reload)
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
@@ -103,12 +119,18 @@ def serve(
     models: Sequence[Path],
     host: str,
     port: int | None,
-    api_keys: Sequence[str],
-    origins: Sequence[str],
-    rate_limit: int,
+    options: dict[str, Any],
     reload: bool,
 ) -> None:
-    """Loads each model, serves all, and returns on Ctrl-C or SIGTERM."""
+    """Loads each model, serves all, and returns on Ctrl-C or SIGTERM.
+
+    Args:
+        models: Folders.
+        host: Address to listen on.
+        port: Port to listen on; None: the first that is free.
+        options: Of `create_app`.
+        reload: Whether a model is loaded again when its folder changes.
+    """
     from translator.web.doors import own_upload_folder
 
     # Until the server answers: the first process of a container dies of no signal that
@@ -135,7 +157,7 @@ def serve(
             waiting = [WaitingTranslator(service, model) for model in service.models]
             ui.warm_up(waiting)
             service.warm_up()
-            app = create_app(service, api_keys, origins, rate_limit)
+            app = create_app(service, **options)
             app = ui.mount_page(app, ui.build_app(waiting))
         reloader = None
         if reload:
@@ -184,6 +206,15 @@ def check_keys(keys: Sequence[str]) -> list[str]:
                 "to let everybody in."
             )
     return [key.strip() for key in keys]
+
+
+def check_root_path(path: str) -> None:
+    """Raises a UserError unless a path, if any, begins as a path or an address does."""
+    if path and not path.startswith(("/", "http://", "https://")):
+        raise UserError(
+            f"--root-path must begin with / or be an address. Received: {path!r}. Use "
+            f"/{path}, if that is where the proxy shows the page."
+        )
 
 
 def check_temporary_folder() -> None:

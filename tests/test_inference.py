@@ -96,7 +96,7 @@ def test_batches_are_bounded(translator, monkeypatch):
 def test_hypotheses_are_sorted_and_consistent(translator):
     """Catches: a score that is not that of its hypothesis; weights of another row."""
     penalty = SearchConfig(beam_size=3, length_penalty=0.5)
-    for result in translator.translate_sentences(SENTENCES, penalty, 3):
+    for result in translator.search_sentences(SENTENCES, penalty, 3):
         scores = [hypothesis.score for hypothesis in result.hypotheses]
         assert scores == sorted(scores, reverse=True)
         assert len({tuple(h.tokens) for h in result.hypotheses}) == 3

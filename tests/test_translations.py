@@ -211,6 +211,45 @@ def test_the_best_hypothesis_that_lost_nothing_comes_first():
     assert translator.counts == [3, 3, 1]
 
 
+def test_each_sentence_of_a_beginning_is_of_one_of_the_text():
+    """Catches: a second sentence pressed into the first; sentences that are lost where
+    the beginning has more of them."""
+    asked = []
+
+    class Begun(CopyTranslator):
+        def search_sentences(self, sentences, search=None, count=1, prefixes=()):
+            asked.append(prefixes)
+            return super().search_sentences(sentences, search, count, prefixes)
+
+    two, three = "Ana sings. Bo swims.", "Ana sings. Bo swims. Cy runs."
+    Begun().complete(three, "Ana sings. Bo", GREEDY)
+    Begun().complete(two, three, GREEDY)
+    Begun().complete("Ana sings.", two, GREEDY)
+    first, *_ = expected = ["Ana sings.", "Bo", ""]
+    assert asked == [expected, [first, "Bo swims. Cy runs."], [two]]
+
+
+class Stammering(Forgetful):
+    """Says the same with other subwords, and nothing."""
+
+    def search_sentences(self, sentences, search=None, num_hypotheses=1):
+        weights = np.ones((1, 1), np.float32)
+        found = [
+            Hypothesis(text, -rank, -rank, ["</s>"], weights, True)
+            for rank, text in enumerate(["Ve.", "", "Ve.", "Va.", "Va."])
+        ]
+        return [SentenceTranslation(s, [], found[:num_hypotheses]) for s in sentences]
+
+
+def test_hypotheses_that_say_nothing_new_are_left_out():
+    """Catches: a choice between two that are alike, or of nothing; one of them in place
+    of another that the beam has."""
+    search = SearchConfig(beam_size=4)
+    [translation] = Stammering().translate(["Go."], search, 2)
+    found = translation.sentences[0].hypotheses
+    assert [own.text for own in found] == ["Ve.", "Va."]
+
+
 @pytest.mark.parametrize(
     ("text", "prefix"),
     [
@@ -219,6 +258,8 @@ def test_the_best_hypothesis_that_lost_nothing_comes_first():
         ("www.example.com", "www"),
         (" ", "www"),
         ("It cost 1.000 at a_b.", "It cost 1.000 at"),
+        ("Where is it?\n\nSee a_b now. No.", "Where is it? See a_b"),
+        ("One. Two.", "One. Two. "),
     ],
 )
 def test_a_beginning_may_hold_what_is_copied(text, prefix):

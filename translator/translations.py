@@ -6,7 +6,7 @@ Shapes: B batch, S source length, T target length, K hypotheses of a sentence.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -227,7 +227,8 @@ class TextTranslator(ABC):
         Args:
             texts: Any number of texts; not one string.
             search: How to search; default, the run's own options.
-            num_hypotheses: Hypotheses for each sentence, at most the beam size.
+            num_hypotheses: Hypotheses for each sentence, at most the beam size; fewer
+                are returned where the beam has no more different ones.
 
         Raises:
             UserError: A text longer than `max_characters`, or `num_hypotheses` out of
@@ -321,7 +322,8 @@ class TextTranslator(ABC):
         Args:
             sentences: Any number of them.
             search: How to search; default, the run's own options.
-            num_hypotheses: Hypotheses for each sentence, at most the beam size.
+            num_hypotheses: Hypotheses for each sentence, at most the beam size; fewer
+                are returned where the beam has no more different ones.
             prefixes: For each sentence the text that its translations begin with;
                 empty: all are free. The last word of one may be unfinished. Only if
                 `can_be_inspected`.
@@ -348,7 +350,7 @@ class TextTranslator(ABC):
             begun = [prepared[i].unfinish(prefixes[i]) for i in places if prefixes]
             options = {"prefixes": begun} if begun else {}
             count = num_hypotheses
-            if any(prepared[i].originals for i in places):
+            if count > 1 or any(prepared[i].originals for i in places):
                 count = max(count, (search or self.search).beam_size)
             found = self.search_sentences(texts, search, count, **options)
             lost = []
@@ -361,9 +363,8 @@ class TextTranslator(ABC):
                 results[i] = SentenceTranslation(
                     sentences[i],
                     translation.source_tokens,
-                    [
-                        replace(h, text=own.finish(h.text))
-                        for h in hypotheses[:num_hypotheses]
+                    _distinct(replace(h, text=own.finish(h.text)) for h in hypotheses)[
+                        :num_hypotheses
                     ],
                 )
             if not lost:
@@ -512,8 +513,10 @@ class SubwordTranslator(TextTranslator):
         """Translates a text whose translation begins as it is told.
 
         Args:
-            text: As of `translate`; only its first sentence is bound.
+            text: As of `translate`.
             prefix: What the translation begins with; its last word may be unfinished.
+                Each of its sentences is of one of the text; of more than the text has,
+                all that are left are of the last.
             search: As of `translate`.
             num_hypotheses: As of `translate`.
 
@@ -523,7 +526,10 @@ class SubwordTranslator(TextTranslator):
         self.check_lengths([text, prefix])
         parts = split_sentences(text)
         sentences = parts.sentences
-        prefixes = [prefix, *[""] * len(sentences)][: len(sentences)]
+        begun = [prefix] if len(sentences) < 2 else split_sentences(prefix).sentences
+        last = max(0, len(sentences) - 1)
+        begun[last:] = [" ".join(begun[last:])]
+        prefixes = [*begun, *[""] * len(sentences)][: len(sentences)]
         found = self.translate_sentences(sentences, search, num_hypotheses, prefixes)
         joined = parts.join([sentence.hypotheses[0].text for sentence in found])
         return Translation(text, joined, found)
@@ -640,6 +646,16 @@ def _check_texts(texts: Sequence[str]) -> None:
             f"expected a sequence of strings. Received: {type(texts).__name__}. "
             "Put a single text in a list."
         )
+
+
+def _distinct(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
+    """Returns the first, and of the others those that say something, and something new:
+    a text has several segmentations."""
+    first, *others = hypotheses
+    texts = {first.text, ""}
+    # `add` returns None: each text is noted when it is seen.
+    new = (h for h in others if h.text not in texts and not texts.add(h.text))
+    return [first, *new]
 
 
 def blank_translation(sentence: str, text: str = "") -> SentenceTranslation:

@@ -55,9 +55,22 @@ def test_a_form_is_as_good_as_json(client):
     assert answer.json() == {"translatedText": "ba\ndc"}
 
 
+def test_fields_may_stand_in_the_address(client, service):
+    """Catches: clients that send a request without a body."""
+    fields = {"q": "ab", "source": "en", "target": "es"}
+    answer = client.post("/translate", params=fields)
+    assert answer.json() == {"translatedText": "ba"}
+    answer = client.post("/translate", params=fields, data={"q": "cd"})
+    assert answer.json() == {"translatedText": "dc"}
+    guarded = TestClient(create_app(service, api_keys=["k"]))
+    fields |= {"api_key": "k"}
+    assert guarded.post("/translate", params=fields).status_code == 200
+
+
 def test_alternatives_are_others_and_only_on_request(client):
     answer = ask(client, q="ab", alternatives=2).json()
     assert answer == {"translatedText": "ba", "alternatives": ["AB", "ab 0"]}
+    assert ask(client, q="ab", alternatives=-1).json() == {"translatedText": "ba"}
     answer = ask(client, q=["ab", "c"], alternatives="1").json()
     assert answer["alternatives"] == [["AB"], ["C"]]
     answer = ask(client, q=" Ab.\n\n*** Cd!\tE. ", alternatives=1).json()
@@ -107,6 +120,46 @@ def test_what_is_in_the_target_language_stays(client):
     assert answer["alternatives"] == [[], []]
     told = error_of(ask(client, q=texts, source="auto", target="xx"))
     assert told == "xx is not supported"
+
+
+def test_a_language_is_its_own_translation(client):
+    """Catches: "English is not available from English"."""
+    answer = ask(client, q=["Hello.", " b"], source="es").json()
+    assert answer == {"translatedText": ["Hello.", " b"]}
+    assert error_of(ask(client, q="a", source="xx", target="xx")).startswith("xx is")
+
+
+def test_a_language_that_cannot_be_translated_is_named(service):
+    """Catches: French taken for English, as there are English models alone, and
+    translated to nonsense."""
+    client = TestClient(create_app(service))
+    q = "Je voudrais bien savoir où se trouve la gare."
+    told = error_of(ask(client, q=q, source="auto", target="es"))
+    assert told.endswith("target language from French (fr)")
+    assert ask(client, q="Chat", source="auto", target="es").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("root", "expected"),
+    [
+        ("", "http://testserver/download_file/"),
+        ("/t/", "http://testserver/t/download_file/"),
+        ("https://example.org/t", "https://example.org/t/download_file/"),
+    ],
+)
+def test_a_path_of_a_proxy_is_in_all_addresses(service, root, expected):
+    """Catches: the address of a file that leads past the proxy; a path that is called
+    like a door of ours, whose requests find nothing."""
+    client = TestClient(create_app(service, root_path=root))
+    fields = {"source": "en", "target": "es"}
+    files = {"file": ("a.txt", b"ab", "text/plain")}
+    answer = client.post("/translate_file", data=fields, files=files).json()
+    assert answer["translatedFileUrl"].startswith(expected)
+    schema = client.get("/openapi.json").json()
+    servers = [{"url": root.rstrip("/")}] if root else None
+    assert schema.get("servers") == servers
+    client = TestClient(create_app(service, root_path="/translate"))
+    assert ask(client, q="ab").json() == {"translatedText": "ba"}
 
 
 def test_html_keeps_its_tags(client):
@@ -234,7 +287,12 @@ def test_search_options_change_the_search(client, service):
     ("body", "status", "message"),
     [
         ({}, 400, "text: field required."),
-        ({"text": 1}, 400, "text.str: input should be a valid string."),
+        (
+            {"text": 1},
+            400,
+            "text: input should be a valid string, or input should be a",
+        ),
+        ({"text": [["a"]]}, 400, "text.0: input should be a valid string."),
         ({"text": "a", "txt": "b"}, 400, "txt: extra inputs are not permitted."),
         ({"text": "a", "model": "xx"}, 404, "no model 'xx'. There are: en-es, es-en"),
         ({"text": "a", "source": "de"}, 404, "no model from 'de'"),
@@ -343,6 +401,11 @@ def test_the_documentation_needs_no_other_machine(client):
         for field in own["properties"]:
             assert f"<code>{field}</code>" in page
     assert "<td>string or list of string<td>required<td>A text, or" in page
+    for field in ("text_index", "before"):  # of a stream
+        assert f"<code>{field}</code>" in page
+    status = schema["paths"]["/v1/models/{name}"]["get"]
+    assert [own["name"] for own in status["parameters"]] == ["name"]
+    assert "503" in status["responses"]
     assert 'id="ErrorAnswer"' in page and "422" not in json.dumps(schema)
     assert client.get("/redoc").status_code == 404
 
@@ -406,14 +469,19 @@ def test_keys_are_asked_for_at_every_door_that_translates(service):
     for path, body in doors:
         assert error_of(client.post(path, json=body), 403) == "Invalid API key"
         headers = {"authorization": "Bearer k2"}
-        if path.startswith("/v1"):
-            assert client.post(path, json=body, headers=headers).status_code == 200
-        else:
+        assert client.post(path, json=body, headers=headers).status_code == 200
+        headers = {"authorization": "Bearer k3"}
+        assert client.post(path, json=body, headers=headers).status_code == 403
+        if not path.startswith("/v1"):
             body |= {"api_key": "k1"}
             assert client.post(path, json=body).status_code == 200
             body |= {"api_key": "é"}
             assert client.post(path, json=body).status_code == 403
     assert client.get("/frontend/settings").json()["keyRequired"]
+    schema = client.get("/openapi.json").json()
+    assert schema["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
+    for path in ("/translate", "/detect", "/translate_file", "/v1/translate"):
+        assert schema["paths"][path]["post"]["security"] == [{"HTTPBearer": []}]
     assert client.get("/health").status_code == 200
 
 

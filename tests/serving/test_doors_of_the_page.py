@@ -42,8 +42,10 @@ def test_other_sites_are_let_in_nowhere(client):
 def test_methods_that_a_door_does_not_have(client):
     """Catches: 404 for what is there, as the page stands behind all doors; probes that
     ask by HEAD."""
-    for path in ("/health", "/ready"):
-        assert client.head(path).status_code == 200
+    for path in ("/health", "/ready", "/languages", "/docs", "/v1/models/en-es", "/"):
+        assert client.head(path).status_code == 200, path
+    assert client.head("/download_file/x").status_code == 404
+    assert not client.head("/languages").content
     for method, path, allowed in (
         ("GET", "/translate", "POST"),
         ("POST", "/health", "GET, HEAD"),
@@ -52,6 +54,14 @@ def test_methods_that_a_door_does_not_have(client):
         answer = client.request(method, path)
         assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
         assert answer.json()["error"].endswith(f"Use {allowed}.")
+
+
+def test_what_is_not_there_is_told_as_any_mistake(client):
+    """Catches: errors in the form of the page, which stands behind all doors."""
+    for path in ("/suggest", "/translate/", "/v1/nope"):
+        answer = client.post(path, json={})
+        assert answer.status_code == 404
+        assert answer.json() == {"error": f"there is nothing at {path}. See /docs."}
 
 
 def test_what_strangers_send_is_a_line_in_the_log():

@@ -57,6 +57,14 @@ def test_a_blank_key_is_one_line(tmp_path):
     assert line.startswith("error: a key of the API must not be blank. Received: ' '")
 
 
+def test_a_path_of_a_proxy_begins_with_a_slash():
+    """Catches: addresses such as http://example.orgtranslate/."""
+    result = run_serve("--root-path", "translate")
+    assert result.returncode == 2
+    [line] = result.stderr.splitlines()
+    assert line.startswith("error: --root-path must begin with / or be an address.")
+
+
 def test_a_folder_without_a_model_is_one_line(tmp_path):
     """Mistake: the log of a framework around the one line."""
     result = run_serve(tmp_path)

@@ -1,12 +1,14 @@
 """Who may translate, and how often: everybody, or whoever has a key."""
 
+import itertools
 import math
 import secrets
 import threading
 import time
 from collections import OrderedDict
 
-from fastapi import HTTPException, Request
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import HTTPBearer
 
 # Clients that a `RateLimit` remembers; of those it forgot, none has waited long.
 _MAX_CLIENTS = 10_000
@@ -46,7 +48,12 @@ class RateLimit:
         return wait
 
 
-async def require_access(request: Request) -> None:
+# Only for the documentation: what the header holds is read below.
+_bearer = HTTPBearer(auto_error=False, description="A key, where the server needs one.")
+TAKES_KEY = Depends(_bearer)
+
+
+async def require_access(request: Request, _: object = TAKES_KEY) -> None:
     """Lets a request pass that has a key, if one is needed, and comes not too often.
 
     The key comes in the header `Authorization: Bearer KEY`.
@@ -54,12 +61,11 @@ async def require_access(request: Request) -> None:
     Raises:
         HTTPException: 403 or 429.
     """
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    check_access(request, key.strip() if scheme.lower() == "bearer" else "")
+    check_access(request)
 
 
-def check_access(request: Request, key: object) -> None:
-    """As `require_access`, for a key that came another way."""
+def check_access(request: Request, key: object = None) -> None:
+    """As `require_access`; `key` is one that came another way."""
     state = request.app.state
     client = request.client.host if request.client else ""
     if wait := state.rate_limit.take(client):  # first, so that no key can be guessed
@@ -68,7 +74,10 @@ def check_access(request: Request, key: object) -> None:
             f"Slowdown: at most {state.rate_limit.per_minute} requests a minute",
             {"Retry-After": str(math.ceil(wait))},
         )
-    given = str(key or "").encode(errors="replace")
-    keys = [known.encode() for known in state.api_keys]
-    if keys and not any(secrets.compare_digest(given, known) for known in keys):
+    scheme, _, told = request.headers.get("authorization", "").partition(" ")
+    given = [told.strip()] if scheme.lower() == "bearer" else []
+    given = [str(own).encode(errors="replace") for own in (*given, key or "")]
+    known = [key.encode() for key in state.api_keys]
+    pairs = itertools.product(given, known)
+    if known and not any(secrets.compare_digest(*pair) for pair in pairs):
         raise HTTPException(403, "Invalid API key")

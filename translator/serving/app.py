@@ -29,7 +29,8 @@ from translator.serving.files import FileDesk
 from translator.serving.service import Service
 
 # What an open page asks for, to be told when the server has gone.
-_ENDLESS_PATH = "/gradio_api/heartbeat/"
+_PAGE_PATH = "/gradio_api/"
+_ENDLESS_PATH = f"{_PAGE_PATH}heartbeat/"
 _ROUTERS = (libre.router, tf_serving.router, native.router)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -40,6 +41,7 @@ def create_app(
     api_keys: Sequence[str] = (),
     origins: Sequence[str] = (),
     rate_limit: int = 0,
+    root_path: str = "",
 ) -> FastAPI:
     """Returns the app, without a page; documented at `/docs`.
 
@@ -49,18 +51,27 @@ def create_app(
             `Authorization: Bearer KEY`, or as `api_key` of a LibreTranslate client.
         origins: Other sites whose pages may ask, `*` for all; empty: none.
         rate_limit: Requests a minute of one client's address; 0: any number.
+        root_path: Where a proxy that takes it away has put the app, such as
+            `/translate`, or the whole address of that.
     """
+    root_path = root_path.rstrip("/")
     app = FastAPI(
         title="translator",
         version=translator.__version__,
         description="Translates with GRU networks. The routes of LibreTranslate and of "
-        "TensorFlow Serving do what their clients expect; /v1 tells more.",
+        "TensorFlow Serving do what their clients expect; /v1 tells more. Where a key "
+        "is needed, it comes in the header Authorization: Bearer KEY.",
+        servers=[{"url": root_path}] if root_path else None,
         docs_url=None,  # both are pages of scripts from elsewhere
         redoc_url=None,
-        responses={"4XX": {"model": ErrorAnswer, "description": "A mistake"}},
+        responses={
+            "4XX": {"model": ErrorAnswer, "description": "A mistake"},
+            503: {"model": ErrorAnswer, "description": "Busy: see Retry-After"},
+        },
     )
     app.state.service = service
     app.state.api_keys = tuple(api_keys)
+    app.state.root_path = root_path
     app.state.rate_limit = RateLimit(rate_limit)
     app.state.detect = _LazyDetector(service)
     app.state.file_desk = FileDesk(service)
@@ -82,6 +93,7 @@ def create_app(
         allow_headers=["*"],
     )
     _refuse_other_methods(app)
+    app.add_middleware(_Heads)
     return app
 
 
@@ -90,7 +102,8 @@ def _refuse_other_methods(app: FastAPI) -> None:
     methods: dict[str, set[str]] = defaultdict(set)
     for route in chain(app.routes, *(router.routes for router in _ROUTERS)):
         if isinstance(route, Route):
-            methods[route.path] |= route.methods or set()
+            own = route.methods or set()
+            methods[route.path] |= own | ({"HEAD"} if "GET" in own else set())
 
     def refusal_of(known: set[str]):
         async def refuse(request: Request) -> Response:
@@ -106,13 +119,11 @@ def _refuse_other_methods(app: FastAPI) -> None:
 
 
 def _add_probes(app: FastAPI, service: Service) -> None:
-    @app.head("/health", include_in_schema=False)
     @app.get("/health", tags=["probes"])
     async def health() -> dict[str, str]:
         """Tells that the process answers."""
         return {"status": "ok"}
 
-    @app.head("/ready", include_in_schema=False)
     @app.get("/ready", tags=["probes"])
     async def ready(response: Response) -> dict[str, str]:
         """Tells whether all models are loaded and warm: 200, or 503."""
@@ -136,6 +147,20 @@ class _LazyDetector:
             default = self._service.models[0].source_language
             self._detector = Detector(languages, default)
         return self._detector.detect(text, among)
+
+
+class _Heads:
+    """Answers HEAD as GET; the server leaves out the body. Not at a page's own doors,
+    where an answer may last as long as the page is open."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        if is_head and not scope["path"].startswith(_PAGE_PATH):
+            scope = {**scope, "method": "GET"}
+        await self.app(scope, receive, send)
 
 
 class _BodyLimit:

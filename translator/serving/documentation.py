@@ -66,8 +66,9 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
         kinds = " or ".join(f"<code>{_text(kind)}</code>" for kind in body["content"])
         parts.append(f"<p>Body, {kinds} {_type(schema)}</p>{_fields(schema)}")
     for kind, content in operation["responses"]["200"].get("content", {}).items():
-        kind, answer = _text(kind), _type(content.get("schema", {}))
-        parts.append(f"<p>Answer, <code>{kind}</code> {answer}</p>")
+        schema = content.get("schema", {})
+        parts.append(f"<p>Answer, <code>{_text(kind)}</code> {_type(schema)}</p>")
+        parts.append(_fields(schema))
     return "".join(parts)
 
 

@@ -71,8 +71,32 @@ def error_answer(
 
 
 def _first_complaint(error: RequestValidationError) -> str:
-    """The first of pydantic's complaints, in one line."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "body")
-    message = first["msg"][:1].lower() + first["msg"][1:]
-    return f"{place}: {message}." if place else f"{message}."
+    """The first of pydantic's complaints, in one line.
+
+    Of a field that may be of several types it complains once for each: that of the type
+    which fits best, down to where it does not fit, is told.
+    """
+    errors = error.errors()
+    first = errors[0]
+    if first["type"] == "json_invalid":
+        return f"the body is not JSON: {first['ctx']['error']}."
+    if first["loc"] == ("body",):
+        return (
+            "the body must be a JSON object, sent with the header Content-Type: "
+            "application/json."
+        )
+    own = [e for e in errors if e["loc"][:2] == first["loc"][:2]]
+    deepest = max(len(e["loc"]) for e in own)
+    fitting = [e for e in own if len(e["loc"]) == deepest]
+    place = ".".join(map(str, filter(_is_place, fitting[-1]["loc"])))
+    messages = dict.fromkeys(_with_small_letter(e["msg"]) for e in fitting)
+    return f"{place}: {', or '.join(messages)}."
+
+
+def _is_place(part: str | int) -> bool:
+    """Whether a part of an error's place is one in the body: others are types."""
+    return part not in ("body", "str", "int") and "[" not in str(part)
+
+
+def _with_small_letter(message: str) -> str:
+    return message[:1].lower() + message[1:]

@@ -1,9 +1,11 @@
 """The door that programs know: the interface of LibreTranslate, in shapes and errors.
 
-A body is a JSON object or a form.
+A body is a JSON object or a form; without JSON, fields may also be in the address. A
+key comes as the field `api_key`, or in the header as at the other doors.
 """
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from starlette.datastructures import UploadFile
 
 from translator.files.document import FORMATS, Document, has_format, translated_name
 from translator.languages import has_spaces, language_name
-from translator.serving.access import check_access
+from translator.serving.access import TAKES_KEY, check_access
 from translator.serving.detection import Detection
 from translator.serving.files import FileDesk
 from translator.serving.markup import (
@@ -31,8 +33,10 @@ router = APIRouter(tags=["LibreTranslate"])
 
 _FORMATS = ("text", "html")
 _AUTO = "auto"
-# Percent: how sure it must be that a text is in the language that is wanted already.
-_SURE = 70.0
+# Percent: how sure it must be that a text is in the language that is wanted already, or
+# in one that cannot be translated to it; for that a word or two are too little.
+_SURE, _CERTAIN = 70.0, 90.0
+_FEWEST_CHARACTERS = 20
 
 
 def _body_of(**fields: str) -> dict[str, Any]:
@@ -51,12 +55,14 @@ def _body_of(**fields: str) -> dict[str, Any]:
 
 @router.post(
     "/translate",
+    dependencies=[TAKES_KEY],
     openapi_extra=_body_of(
         q="Text to translate, or a list of texts.",
         source="Code of its language, or auto.",
         target="Code of the language wanted.",
         format="text (default), or html: tags are kept.",
         alternatives="How many other translations to list; default 0.",
+        api_key="A key, if one is needed and not in the header.",
     ),
 )
 async def translate(request: Request) -> dict[str, Any]:
@@ -79,7 +85,7 @@ async def translate(request: Request) -> dict[str, Any]:
             text = " ".join(block.text for block in blocks)
         detected = await run_in_threadpool(_detect_source, request, text, target)
         source = detected["language"]
-    if detected and source == target:  # there is nothing to do
+    if source == target and target in _known_languages(service):  # nothing to do
         translations = service.check_texts(texts)
         alternatives = [[] for _ in texts]
     else:
@@ -98,7 +104,14 @@ async def translate(request: Request) -> dict[str, Any]:
     return answer
 
 
-@router.post("/detect", openapi_extra=_body_of(q="Text of an unknown language."))
+@router.post(
+    "/detect",
+    dependencies=[TAKES_KEY],
+    openapi_extra=_body_of(
+        q="Text of an unknown language.",
+        api_key="A key, if one is needed and not in the header.",
+    ),
+)
 async def detect(request: Request) -> list[dict[str, Any]]:
     """Tells the language of a text, among those that can be translated."""
     q = _required(await _read_body(request), "q")
@@ -112,7 +125,10 @@ _FILE_BODY = {
         "file": {"type": "string", "format": "binary", "description": "The file."},
         "source": {"type": "string", "description": "Code of its language, or auto."},
         "target": {"type": "string", "description": "Code of the language wanted."},
-        "api_key": {"type": "string", "description": "If one is needed."},
+        "api_key": {
+            "type": "string",
+            "description": "A key, if one is needed and not in the header.",
+        },
     },
     "required": ["file", "source", "target"],
 }
@@ -120,6 +136,7 @@ _FILE_BODY = {
 
 @router.post(
     "/translate_file",
+    dependencies=[TAKES_KEY],
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -149,15 +166,14 @@ async def translate_file(request: Request) -> dict[str, str]:
             path.write_bytes(await upload.read())
             document = await _read_document(request, path)
             if source == _AUTO:
-                sources = _sources_of(request.app.state.service, target)
-                detect = request.app.state.detect
-                found = await run_in_threadpool(detect, document.sample, sources)
+                sample = document.sample
+                found = await run_in_threadpool(_detect_source, request, sample, target)
                 source = found["language"]
             model = _find(request.app.state.service, source, target)
             result = path.with_stem("target")
             await desk.translate(document, model, result, request.is_disconnected)
             key = desk.keep(result, translated_name(name, model.target_language))
-    return {"translatedFileUrl": str(request.url_for("download_file", key=key))}
+    return {"translatedFileUrl": _address_of(request, f"/download_file/{key}")}
 
 
 @router.get("/download_file/{key}", response_class=FileResponse)
@@ -174,11 +190,11 @@ async def download_file(request: Request, key: str) -> FileResponse:
 @router.get("/languages")
 async def languages(request: Request) -> list[dict[str, Any]]:
     """Lists the languages, and what each can be translated to."""
-    targets = request.app.state.service.targets()
-    codes = [*targets, *(code for some in targets.values() for code in some)]
+    service: Service = request.app.state.service
+    targets = service.targets()
     return [
         {"code": code, "name": language_name(code), "targets": targets.get(code, [])}
-        for code in dict.fromkeys(codes)
+        for code in _known_languages(service)
     ]
 
 
@@ -273,15 +289,16 @@ def _alternatives(translation: Translation, count: int, gap: str) -> list[str]:
 async def _read_body(request: Request) -> dict[str, Any]:
     """Returns the fields of a request that has a key, if it needs one."""
     kind = request.headers.get("content-type", "").lower()
-    if not kind or kind.startswith("application/json"):
+    content = await request.body()
+    if kind.startswith("application/json") or (content and not kind):
         try:
-            body = json.loads(await request.body())
+            body = json.loads(content)
         except (ValueError, RecursionError):
             raise HTTPException(400, "Invalid JSON format") from None
         if not isinstance(body, dict):
             raise HTTPException(400, "Invalid JSON format")
     else:
-        body = dict(await request.form())
+        body = {**request.query_params, **await request.form()}
     check_access(request, body.get("api_key"))
     return body
 
@@ -298,6 +315,13 @@ async def _read_document(request: Request, path: Path) -> Document:
     return document
 
 
+def _address_of(request: Request, path: str) -> str:
+    """Returns the whole address of a path here, as clients see it."""
+    root: str = request.app.state.root_path  # the path of a proxy, or its address
+    base = "" if "://" in root else str(request.base_url).rstrip("/")
+    return base + root + path
+
+
 def _too_much(size: int, limit: int) -> HTTPException:
     return HTTPException(
         400, f"Invalid request: request ({size}) exceeds text limit ({limit})"
@@ -310,9 +334,13 @@ def _sources_of(service: Service, target: str) -> list[str]:
 
 def _detect_source(request: Request, text: str, target: str) -> Detection:
     """Tells the language of a text that is to be translated: one that can be, unless it
-    is in the target language for sure. A word or two may be of any."""
+    is in the target language for sure, or in another one. A word or two may be of any.
+    """
     detect = request.app.state.detect
     sources = _sources_of(request.app.state.service, target)
+    found = detect(text)
+    if len(text) >= _FEWEST_CHARACTERS and found["confidence"] >= _CERTAIN:
+        return found
     found = detect(text, [*sources, target] if sources else [])
     if found["language"] == target and sources and found["confidence"] < _SURE:
         found = detect(text, sources)
@@ -347,17 +375,21 @@ def _count(value: Any, service: Service) -> int:
         message = "Invalid request: alternatives parameter is not a number"
         raise HTTPException(400, message) from None
     most = service.limits.hypotheses - 1
-    if not 0 <= count <= most:
+    if count > most:
         message = f"Invalid request: alternatives parameter must be <= {most}"
         raise HTTPException(400, message)
-    return count
+    return max(0, count)
+
+
+def _known_languages(service: Service) -> list[str]:
+    """The languages of all models, those that can be translated first."""
+    targets = service.targets()
+    return list(dict.fromkeys(chain(targets, *targets.values())))
 
 
 def _find(service: Service, source: str, target: str) -> Model:
-    targets = service.targets()
-    known = {*targets, *(code for some in targets.values() for code in some)}
     for code in (source, target):
-        if code not in known:
+        if code not in _known_languages(service):
             raise HTTPException(400, f"{code} is not supported")
     try:
         return service.find_pair(source, target)

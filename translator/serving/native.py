@@ -59,7 +59,10 @@ class TranslationRequest(_Body):
     ] = False
     prefix: Annotated[
         str,
-        Field(description="What the translation begins with; for a single text."),
+        Field(
+            description="What the translation begins with; for a single text. Each of "
+            "its sentences is of one of the text."
+        ),
     ] = ""
     tree: Annotated[
         bool,
@@ -162,6 +165,11 @@ class SentenceEvent(SentenceAnswer):
     after: Annotated[str, Field(description="White space behind the last one.")]
 
 
+# For the documentation: no route has it as its only answer.
+_EVENT = SentenceEvent.model_json_schema(ref_template="#/components/schemas/{model}")
+del _EVENT["$defs"]
+
+
 class TextAnswer(BaseModel):
     """A text, with the white space between its sentences as it was."""
 
@@ -183,7 +191,7 @@ class TranslationAnswer(BaseModel):
     "/translate",
     dependencies=[Depends(require_access)],
     response_model=TranslationAnswer,
-    responses={200: {"content": {"text/event-stream": {}}}},
+    responses={200: {"content": {"text/event-stream": {"schema": _EVENT}}}},
 )
 async def translate(body: TranslationRequest, request: Request) -> Any:
     """Translates texts; lists alternatives, subwords and attention on request.

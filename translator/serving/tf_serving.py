@@ -26,9 +26,9 @@ _SIGNATURE = "serving_default"
 
 @router.get("/{name}")
 @router.get("/{name}/versions/{version}", include_in_schema=False)
-async def status(name: str, request: Request, version: str = VERSION) -> dict[str, Any]:
+async def status(name: str, request: Request) -> dict[str, Any]:
     """Tells whether a model is there."""
-    _find(request, name, version)
+    _find(request, name)
     state = {"error_code": "OK", "error_message": ""}
     return {
         "model_version_status": [
@@ -39,11 +39,9 @@ async def status(name: str, request: Request, version: str = VERSION) -> dict[st
 
 @router.get("/{name}/metadata")
 @router.get("/{name}/versions/{version}/metadata", include_in_schema=False)
-async def metadata(
-    name: str, request: Request, version: str = VERSION
-) -> dict[str, Any]:
+async def metadata(name: str, request: Request) -> dict[str, Any]:
     """Describes the signatures: what goes in, what comes out."""
-    _find(request, name, version)
+    _find(request, name)
     signature = {
         "inputs": {"text": _tensor("DT_STRING", -1)},
         "outputs": {
@@ -83,11 +81,9 @@ _BODY = {
     include_in_schema=False,
     dependencies=[Depends(require_access)],
 )
-async def predict(
-    name: str, request: Request, version: str = VERSION
-) -> dict[str, Any]:
+async def predict(name: str, request: Request) -> dict[str, Any]:
     """Translates `instances` (a list of texts) or `inputs` (columns)."""
-    model = _find(request, name, version)
+    model = _find(request, name)
     body = await _read_json(request)
     signature = body.get("signature_name") or _SIGNATURE
     if signature != _SIGNATURE:
@@ -133,7 +129,8 @@ async def _read_json(request: Request) -> dict[str, Any]:
     return body
 
 
-def _find(request: Request, name: str, version: str) -> Model:
+def _find(request: Request, name: str) -> Model:
+    version = request.path_params.get("version", VERSION)
     if version != VERSION:
         raise NotFoundError(
             f"there is no version {version} of {name}. There is: {VERSION}."

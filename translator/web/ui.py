@@ -10,12 +10,18 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
+from fastapi.exception_handlers import http_exception_handler
 from gradio.utils import get_upload_folder
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount
 
 import translator as package
 from translator.checkpoints import CURVES_NAME
 from translator.files.document import FORMATS
 from translator.languages import is_right_to_left, language_name
+from translator.serving.errors import error_answer
 from translator.web.doors import QuietDoors, UploadLimit
 from translator.web.handlers import (
     DEFAULT_ALTERNATIVES,
@@ -146,10 +152,11 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     app.add_middleware(QuietDoors)
     folder = Path(__file__).parent
     script = (folder / "page.js").read_text("utf-8")
-    return gr.mount_gradio_app(
+    gr.mount_gradio_app(
         app,
         page,
         path="/",
+        root_path=app.state.root_path or None,
         theme=page_theme(),
         css_paths=folder / "page.css",
         head=f"<script>{script}</script>",
@@ -159,6 +166,16 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
         show_error=False,
         ssr_mode=False,
     )
+    for route in app.routes:
+        if isinstance(route, Mount):  # it answers what no other route does
+            route.app.add_exception_handler(HTTPException, _answer_nothing_here)
+    return app
+
+
+async def _answer_nothing_here(request: Request, error: HTTPException) -> Response:
+    if (error.status_code, error.detail) != (404, "Not Found"):
+        return await http_exception_handler(request, error)
+    return error_answer(404, f"there is nothing at {request.url.path}. See /docs.")
 
 
 def warm_up(translators: Sequence[Any]) -> None:
