@@ -62,7 +62,12 @@ def render(markup, *targets):
         ("plain", ["plain"]),
         ("<p>one</p>\n<p>two <i>three</i>.</p>", ["one", "two three."]),
         ("<p>one\n   two</p>", ["one two"]),
-        ("one <br> two <img src=x> three", ["one", "two", "three"]),
+        ("one <br> two <img src=x> three<wbr/>.", ["one", "two  three."]),
+        ("<p>Use <code>go()</code> now</p>", ["Use go() now"]),
+        ("<p>The <b translate=no>ACME</b> man</p>", ["The ACME man"]),
+        ("<p><code>go()</code></p>", []),
+        ("a <code>--</code> b <code><i>c</i></code> d", ["a", "b", "d"]),
+        (f"a <code>{'go ' * 20}</code> b <kbd>c", ["a", "b"]),
         ("a &lt;b&gt; &eacute;", ["a <b> é"]),
         ("<!-- no > --><p>yes</p>", ["yes"]),
         ("<a title=\"1 > 0\" href='x>y'>yes</a>", ["yes"]),
@@ -70,6 +75,7 @@ def render(markup, *targets):
         ("<pre>no <b>no</b></pre>yes<br>yes", ["yes", "yes"]),
         ("<p translate=no>no</p><p>yes</p>", ["yes"]),
         ('<b class="x notranslate">no<i>no</i></b>yes', ["yes"]),
+        ("a <code>b</i> c", ["a"]),
         ("1 < 2 and 3 > 2", ["1", "2 and 3 > 2"]),
         ("<p>unclosed <b>yes", ["unclosed", "yes"]),
         ("<p>a <b>b <i>c</b> d</p>", ["a", "b", "c", "d"]),
@@ -109,6 +115,13 @@ ROJA = [("La", 0), ("casa", 2), ("roja", 1), ("es", 3), ("vieja.", 4)]
         ("The <b>_</b> red house is old.", "La <b></b>casa roja es vieja."),
         ("The red house is old.<b> </b>", "La casa roja es vieja. <b></b>"),
         ("The <b>r</b>ed house is old.", "La casa <b>roja</b> es vieja."),
+        ("The <img src=x>red house is old.", "La casa <img src=x>roja es vieja."),
+        ("The <code>red</code> house is old.", "La casa <code>red</code> es vieja."),
+        (
+            "<i>The <b translate=no>r&eacute;d</b> house</i> is old.",
+            "<i>La casa <b translate=no>r&eacute;d</b></i> es vieja.",
+        ),
+        ("The <code>red</code>, house is old.", "La casa <code>red</code> es vieja."),
     ],
 )
 def test_tags_go_where_their_words_go(source, expected):
@@ -148,6 +161,23 @@ def test_without_attention_texts_are_translated_one_by_one():
     assert place_tags(block, translation_of(block.text, with_attention=False)) is None
     assert pieces_of(block) == ["Salt & ", "bread"]
     assert join_pieces(block, ["Sal & ", "pan"]) == "Sal &amp; <b>pan</b> &lt;<i>!</i>"
+
+
+def test_what_is_glued_to_what_is_kept_is_not_lost():
+    """Catches: a mark, or the rest of a word, in the place of which code was put."""
+    run = [("Llama", 0), ("(go()),", 1), ("hoy.", 2)]
+    source = "Call (<code>go()</code>), today."
+    assert render(source, run) == "Llama (<code>go()</code>), hoy."
+    run[1] = ("(ve()),", 1)
+    assert render(source, run) is None
+    assert render("<code>Re</code>call it today.", run) is None
+
+
+def test_what_is_kept_is_not_translated_by_itself():
+    """Catches: code that is translated where nobody knows its place."""
+    [block] = split_markup("<p>Use <code>go &amp; on</code> now</p>").blocks
+    assert pieces_of(block) == ["Use ", " now"]
+    assert join_pieces(block, ["Usa ", " ya"]) == "Usa <code>go &amp; on</code> ya"
 
 
 def test_many_tags_take_a_moment():

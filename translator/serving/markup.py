@@ -36,9 +36,11 @@ _VOID_TAGS = frozenset(
 )
 # What stands inside of a sentence; all others are its ends.
 _INLINE_TAGS = frozenset(
-    "a abbr b bdi bdo big cite del dfn em font i ins label mark q s small span strike "
-    "strong sub sup time tt u var".split()
+    "a abbr b bdi bdo big cite code data del dfn em font i img ins kbd label mark q s "
+    "samp small span strike strong sub sup time tt u var wbr".split()
 )
+# Characters of what is kept inside of a sentence; more is no name or word.
+_LONGEST_KEPT = 40
 _WORD = re.compile(r"[^\W_]+")
 _BETWEEN_SPACES = re.compile(r"\S+")
 # A line end in HTML is a space.
@@ -50,12 +52,22 @@ _MOST_TAGS = 100
 
 
 class Span(NamedTuple):
-    """A pair of tags in a block, around characters `start` to `end` of its text."""
+    """A pair of tags in a block, around characters `start` to `end` of its text, or a
+    tag that has no partner, such as an image.
+
+    Attributes:
+        start: Of the text.
+        end: Of the text.
+        opening: The tag.
+        closing: Its partner.
+        kept: What stands between them, where it is not to be translated.
+    """
 
     start: int
     end: int
     opening: str
     closing: str
+    kept: str = ""
 
 
 class Block(NamedTuple):
@@ -93,21 +105,31 @@ def split_markup(text: str) -> Markup:
     """Cuts HTML into blocks.
 
     Comments, white space alone, and what is inside of code, scripts, styles,
-    `translate="no"` and `class="notranslate"` stay as they are.
+    `translate="no"` and `class="notranslate"` stay as they are; a few words of them
+    may stand inside of a sentence.
 
     Example:
         >>> [block] = split_markup("<p>Salt &amp; <b>bread</b></p>").blocks
-        >>> block.text, block.spans
-        ('Salt & bread', [Span(start=7, end=12, opening='<b>', closing='</b>')])
+        >>> block.text, block.spans[0][:4]
+        ('Salt & bread', (7, 12, '<b>', '</b>'))
     """
     parts: list[str | Block] = []
     items = [""]  # of the block that is not complete yet
     open_tags = _OpenTags()
-    for part in _PART.findall(text):
+    found = _PART.findall(text)
+    last_kept = -1  # of the part of a sentence that is kept
+    for place, part in enumerate(found):
         is_tag = part.startswith("<")
         is_kept = open_tags.is_kept
         name = open_tags.follow(part) if is_tag else ""
-        if is_kept or open_tags.is_kept or (is_tag and name not in _INLINE_TAGS):
+        if (
+            not is_kept
+            and open_tags.is_kept
+            and _is_few_words(found[place : place + 3])
+        ):
+            last_kept = place + 2
+        is_kept = (is_kept or open_tags.is_kept) and place > last_kept
+        if is_kept or (is_tag and name not in _INLINE_TAGS):
             parts += _blocks_of(items)
             parts.append(part)
             items = [""]
@@ -118,10 +140,20 @@ def split_markup(text: str) -> Markup:
     return Markup([*parts, *_blocks_of(items)])
 
 
+def _is_few_words(parts: list[str]) -> bool:
+    """Whether some parts are a pair of tags that may stand inside of a sentence, around
+    a few words."""
+    if len(parts) < 3 or parts[1].startswith("<") or not _TAG.match(parts[2]):
+        return False
+    is_end, name = _kind_of(parts[2])
+    is_pair = is_end and name == _kind_of(parts[0])[1] and name in _INLINE_TAGS
+    return is_pair and len(parts[1]) <= _LONGEST_KEPT and _has_words(_text_of(parts[1]))
+
+
 def _blocks_of(items: list[str]) -> Iterator[str | Block]:
     """Yields what stands between two tags that end a block: as one, but cut at tags
     without a partner, and with too many tags at all of them."""
-    if not _has_words(html.unescape("".join(items[::2]))):
+    if not any(_is_translated(items, place) for place in range(0, len(items), 2)):
         yield "".join(items)
         return
     tags = items[1::2]
@@ -138,10 +170,23 @@ def _blocks_of(items: list[str]) -> Iterator[str | Block]:
     items = [items[0].lstrip(), *items[1:]]
     end = items[-1][len(items[-1].rstrip()) :]
     items[-1] = items[-1].rstrip()
-    texts = list(map(_text_of, items[::2]))
     yield start
-    yield Block("".join(texts), _spans(texts, tags), items)
+    yield Block("".join(map(_text_of, items[::2])), _spans(items), items)
     yield end
+
+
+def _is_translated(items: list[str], place: int) -> bool:
+    """Whether an item of a block is a text with words, and not one that is kept."""
+    if place % 2 or (place and _keeps(items[place - 1])):
+        return False
+    return _has_words(html.unescape(items[place]))
+
+
+def _keeps(tag: str) -> bool:
+    """Whether what stands behind a tag is not to be translated."""
+    is_end, name, rest = _TAG.match(tag).groups()
+    is_kept = name.lower() in _KEPT_TAGS or _KEPT_ATTRIBUTE.search(rest)
+    return not is_end and bool(is_kept)
 
 
 def _text_of(item: str) -> str:
@@ -153,6 +198,8 @@ def _unpaired(tags: list[str]) -> list[int]:
     found: list[int] = []
     open_tags: list[tuple[str, int]] = []  # name and place
     for place, (is_end, name) in enumerate(map(_kind_of, tags)):
+        if name in _VOID_TAGS:
+            continue
         if not is_end:
             open_tags.append((name, place))
         elif name in (own for own, _ in open_tags):
@@ -170,19 +217,23 @@ def _kind_of(tag: str) -> tuple[bool, str]:
     return bool(is_end), name.lower()
 
 
-def _spans(texts: list[str], tags: list[str]) -> list[Span]:
-    """Returns the pairs of the tags between some texts; none is without a partner."""
+def _spans(items: list[str]) -> list[Span]:
+    """Returns the tags of a block, as pairs; none lacks a partner that it needs."""
     spans: list[Span] = []
     open_places: list[int] = []
     position = 0
-    for text, tag in zip(texts, tags, strict=False):
-        position += len(text)
-        if _kind_of(tag)[0]:
-            place = open_places.pop()
-            spans[place] = spans[place]._replace(end=position, closing=tag)
-        else:
+    for place in range(1, len(items), 2):
+        position += len(_text_of(items[place - 1]))
+        tag = items[place]
+        is_end, name = _kind_of(tag)
+        if is_end:
+            own = open_places.pop()
+            spans[own] = spans[own]._replace(end=position, closing=tag)
+            continue
+        if name not in _VOID_TAGS:
             open_places.append(len(spans))
-            spans.append(Span(position, position, tag, ""))
+        kept = items[place + 1] if _keeps(tag) else ""
+        spans.append(Span(position, position, tag, "", kept))
     return spans
 
 
@@ -210,11 +261,12 @@ class _OpenTags:
                 self._counts[last] -= 1
                 if last == name:
                     break
+        elif name in _VOID_TAGS:
+            return name
         elif rest.endswith("/") and not _SLASH_OF_VALUE.search(rest):
             return ""
-        elif name not in _VOID_TAGS:
-            is_kept = name in _KEPT_TAGS or bool(_KEPT_ATTRIBUTE.search(rest))
-            self._tags.append((name, self.is_kept or is_kept))
+        else:
+            self._tags.append((name, self.is_kept or _keeps(tag)))
             self._counts[name] += 1
         return name
 
@@ -224,7 +276,11 @@ class _OpenTags:
 
 def pieces_of(block: Block) -> list[str]:
     """Returns the texts between a block's tags, to translate them one by one."""
-    return list(filter(_has_words, map(_text_of, block.items[::2])))
+    return [
+        _text_of(item)
+        for place, item in enumerate(block.items)
+        if _is_translated(block.items, place)
+    ]
 
 
 def join_pieces(block: Block, translations: Sequence[str]) -> str:
@@ -232,7 +288,7 @@ def join_pieces(block: Block, translations: Sequence[str]) -> str:
     remaining = iter(translations)
     return "".join(
         html.escape(next(remaining), quote=False)
-        if place % 2 == 0 and _has_words(html.unescape(item))
+        if _is_translated(block.items, place)
         else item
         for place, item in enumerate(block.items)
     )
@@ -253,6 +309,12 @@ def place_tags(block: Block, translation: Translation) -> str | None:
     for largest_gap in (_LARGEST_GAP, 0):
         places = _Places(translation, largest_gap)
         ranges = [places.find(span.start, span.end) for span in block.spans]
+        ranges = [
+            _range_of_kept(block.text, span, translation.text, own)
+            if own and span.kept
+            else own
+            for span, own in zip(block.spans, ranges, strict=True)
+        ]
         if None in ranges:
             return None
         # At first only what was inside of others may be.
@@ -340,6 +402,21 @@ class _Places:
         return start, end
 
 
+def _range_of_kept(
+    source: str, span: Span, target: str, words: tuple[int, int]
+) -> tuple[int, int] | None:
+    """Returns where exactly, within some words, what is kept is to be; None if that is
+    not known, as they also come from what is glued to it."""
+    inside = source[span.start : span.end]
+    place = target.find(inside, *words)
+    if place >= 0:
+        return place, place + len(inside)
+    before = re.search(r"\S*$", source[: span.start])[0]
+    after = re.match(r"\S*", source[span.end :])[0]
+    is_word = inside[0].isalnum() and inside[-1].isalnum()
+    return words if is_word and not _has_words(before + after) else None
+
+
 def _has_words(text: str) -> bool:
     return any(map(str.isalnum, text))
 
@@ -395,10 +472,16 @@ def _render(
         if open_places and open_places[-1] != parents[place] and end > start:
             if not may_nest:
                 return None
+        if start < position:  # inside of what is kept
+            return None
         pieces.append(html.escape(text[position:start], quote=False))
         pieces.append(spans[place].opening)
         position = start
-        open_places.append(place)
+        if kept := spans[place].kept:
+            pieces += kept, spans[place].closing
+            position = end
+        else:
+            open_places.append(place)
     close_until(len(text))
     pieces.append(html.escape(text[position:], quote=False))
     return "".join(pieces)
