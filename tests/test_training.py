@@ -41,6 +41,7 @@ from translator.config import (
     SearchConfig,
     TrainingConfig,
     make_config,
+    save_config,
 )
 from translator.corpus import load_sets
 from translator.corpus.generated import generate_pairs
@@ -951,6 +952,49 @@ def test_a_run_starts_from_another(finished, tmp_path):
     assert before.known_words <= rule.known_words
     assert rule[1:] == before[1:]
     assert "Before, on `numbers-en-es`." in (run_dir / CARD_NAME).read_text("utf-8")
+
+
+def test_a_run_starts_from_other_languages(finished, tmp_path, capsys):
+    """Catches: French with the subwords of Spanish, or from random weights; a run that
+    makes its subwords anew when it goes on; names by the rule of other languages."""
+    start, run_dir = tmp_path / "start", tmp_path / "adapted"
+    shutil.copytree(finished, start)
+    config, facts_before = load_run_config(start)
+    rule = {"known_words": ["Queen"], "inner": True, "first": True, "folds": True}
+    save_config(config, start / "config.json", **facts_before | {"capital_rule": rule})
+    options = {
+        "start_from": str(start),
+        "corpus": ("numbers-en-fr",),
+        "num_generated_pairs": 300,
+        "learning_rate": 1e-12,
+        "averaging": 0.0,
+        "batch_tokens": 400,
+        "epochs": 1,
+        "validation_pairs": 4,
+    }
+    with interruption(2):
+        train(make_config(options=options), run_dir)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "translates other languages: new subwords" in told
+    tokenizer = Tokenizer.load(run_dir / TOKENIZER_NAME)
+    shutil.rmtree(start)
+    config, _ = load_run_config(run_dir)
+    train(config, run_dir, resume=True)
+    assert Tokenizer.load(run_dir / TOKENIZER_NAME).checksum == tokenizer.checksum
+    known = Tokenizer.load(finished / TOKENIZER_NAME)
+    assert set(tokenizer.vocabulary) != set(known.vocabulary)
+    expected, found = (
+        load_arrays(folder / BEST_NAME) for folder in (finished, run_dir)
+    )
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        if "target_embedding" in name:
+            array = array[known.ids(["e"])]
+            found[name] = found[name][tokenizer.ids(["e"])]
+        np.testing.assert_allclose(found[name], array, atol=1e-6, err_msg=name)
+    _, facts = load_run_config(run_dir)
+    assert "Queen" not in facts["capital_rule"]["known_words"]
+    assert facts["origins"] == [facts_before["corpus_info"]]
 
 
 @pytest.mark.parametrize(

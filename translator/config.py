@@ -185,11 +185,11 @@ class TrainingConfig(_Options):
 
     start_from: str = Field(
         "",
-        description="Folder of a trained model of the same languages to begin with, as "
-        "to teach it texts of another kind: with its subwords, form and weights. What "
-        "is not given "
-        "of [model], [search] and how texts are cut and altered is as it was there. "
-        "Default: random weights.",
+        description="Folder of a trained model to begin with, to teach it texts of "
+        "another kind, or other languages: with its form and its weights, and with its "
+        "subwords if it has the same two languages. What is not given of [model], "
+        "[search] and how texts are cut and altered is as it was there. Default: "
+        "random weights.",
     )
     seed: int = Field(
         1, ge=0, lt=2**32, description="Seed of weights, order and dropout."

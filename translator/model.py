@@ -168,6 +168,12 @@ class Seq2Seq(keras.Model):
         """Kernel `(V, E)` and bias `(V,)` of the layer from features to logits."""
         return self.output_embedding.embeddings, self.output_embedding.output_bias
 
+    @property
+    def vocabulary_weights(self):
+        """All weights that have a row for each subword: V is their first axis."""
+        layers = (layer for layer in self.layers if isinstance(layer, TokenEmbedding))
+        return [weight for layer in layers for weight in layer.weights]
+
     def to_logits(self, features):
         """Turns features `(..., E)` into logits `(..., V)`."""
         return self.output_embedding.to_logits(features)

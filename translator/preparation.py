@@ -10,12 +10,10 @@ import tensorflow as tf
 from rich.console import Console
 
 from translator.checkpoints import (
-    BEST_NAME,
     CONFIG_NAME,
     DATA_NAME,
     TOKENIZER_NAME,
     load_run_config,
-    load_weights,
 )
 from translator.config import Config, TrainingConfig, save_config, with_options
 from translator.corpus import CorpusInfo, PreparedCorpus, prepare_corpus
@@ -29,7 +27,12 @@ from translator.placeholders import (
     CapitalRule,
     find_capital_rule,
 )
-from translator.starting import inherit_options, is_reversed
+from translator.starting import (
+    inherit_options,
+    is_reversed,
+    keeps_subwords,
+    start_weights,
+)
 from translator.startup import count_cores, keep_memory, set_threads
 from translator.tokenizer import Tokenizer
 
@@ -118,17 +121,15 @@ def prepare_run(
     Raises:
         UserError: Bad data or options, or another corpus than before.
     """
-    known, is_started = None, bool(config.training.start_from) and not resume
-    if is_started:
-        config, known = inherit_options(config), Path(config.training.start_from)
-    elif resume:
-        known = run_dir
+    known = _known_dir(config, run_dir, resume)
     before, facts = load_run_config(known) if known else (None, {})
     if resume:
         _check_unchanged(config, facts["corpus_info"])
+    config = config if resume else inherit_options(config)
     corpus = _prepare(config, run_dir, console)
     config = _resolve(config, corpus)
-    if known:
+    keeps_words = bool(known) and keeps_subwords(config, before)
+    if keeps_words:
         tokenizer = Tokenizer.load(known / TOKENIZER_NAME)
     else:
         tokenizer = _train_tokenizer(config, corpus, console)
@@ -137,9 +138,16 @@ def prepare_run(
     with strategy.scope():
         model = build_model(config.model, tokenizer.vocabulary_size)
     origins = facts.get("origins", [])
-    if is_started:
-        load_weights(model, known / BEST_NAME)
+    if known and not resume:
+        num_known = start_weights(model, tokenizer, known)
         origins = [facts["corpus_info"], *origins]
+        if num_known < tokenizer.vocabulary_size:
+            console.print(
+                f"{known} translates other languages: new subwords, "
+                f"{num_known:,} of them known to it",
+                markup=False,
+                highlight=False,
+            )
     console.print(
         f"{model.count_params():,} parameters, {tokenizer.vocabulary_size:,} subwords, "
         f"products in {keras.config.dtype_policy().compute_dtype}; at most "
@@ -147,11 +155,18 @@ def prepare_run(
         highlight=False,
     )
     rule = _capital_rule(config, corpus, tokenizer)
-    has_names = config.data.placeholders and "capital_rule" in facts
-    if has_names and not is_reversed(config, before):
+    has_rule = keeps_words and config.data.placeholders and "capital_rule" in facts
+    if has_rule and not is_reversed(config, before):
         rule = _join_rules(CapitalRule.from_json(facts["capital_rule"]), rule)
     translator = Translator(model, tokenizer, config, capital_rule=rule)
     return PreparedRun(config, corpus, translator, origins)
+
+
+def _known_dir(config: Config, run_dir: Path, resume: bool) -> Path | None:
+    """Returns the folder whose weights the run has at its begin, if any."""
+    if resume:
+        return run_dir
+    return Path(config.training.start_from) if config.training.start_from else None
 
 
 def _length_of(config: TrainingConfig) -> str:

@@ -1,19 +1,33 @@
 """Training that starts from another model: its form, its subwords, its weights.
 
 A network that has learned a language from many sentences needs few of another kind to
-learn these, too.
+learn these, too. So does one that has learned other languages: what a sentence is, how
+attention finds its words, and often one of the two sides.
 
-Source: Luong and Manning 2015, "Stanford neural machine translation systems for spoken
-language domains": first all there is, then the texts that matter.
+Sources: Luong and Manning 2015, "Stanford neural machine translation systems for spoken
+language domains": first all there is, then the texts that matter. Zoph et al. 2016,
+"Transfer learning for low-resource neural machine translation", and Kocmi and Bojar
+2018, "Trivial transfer learning for low-resource neural machine translation", for
+another pair of languages. Nguyen and Chiang 2017, "Transfer learning across
+low-resource, related languages": subwords that both know keep their vectors.
 """
 
 from collections import defaultdict
 from pathlib import Path
 
-from translator.checkpoints import load_run_config
+import numpy as np
+
+from translator.checkpoints import (
+    BEST_NAME,
+    TOKENIZER_NAME,
+    assign_arrays,
+    load_arrays,
+    load_run_config,
+)
 from translator.config import Config, SearchConfig, option_fields
 from translator.corpus.origins import UNKNOWN_LANGUAGE, find_origin
 from translator.errors import UserError
+from translator.tokenizer import Tokenizer
 
 # Of [data], what is the model's: how texts are cut and altered.
 _DATA_OPTIONS = (
@@ -26,7 +40,6 @@ _DATA_OPTIONS = (
 _FREE_OPTIONS = ("dropout", "recurrent_dropout")
 # What a command must tell that starts from a model, or the model's would be taken.
 TOLD_OPTIONS = {*_DATA_OPTIONS, *_FREE_OPTIONS, *SearchConfig.model_fields}
-TOLD_OPTIONS -= {"vocabulary_size"}  # which cannot be another
 
 
 def inherit_options(config: Config) -> Config:
@@ -36,14 +49,13 @@ def inherit_options(config: Config) -> Config:
     Without a model to start from, all stay.
 
     Raises:
-        UserError: There is no such model, it has other languages, or it cannot have an
-            option that is given.
+        UserError: There is no such model, or it cannot have an option that is given.
     """
     path = config.training.start_from
     if not path:
         return config
     start, _ = load_run_config(Path(path))
-    _check_languages(config, start)
+    is_same = keeps_subwords(config, start)
     changes = defaultdict(dict)
     for name, (section, _) in option_fields().items():
         is_data = section == "data"
@@ -54,7 +66,8 @@ def inherit_options(config: Config) -> Config:
             changes[section][name] = theirs
             continue
         is_form = section == "model" and name not in _FREE_OPTIONS
-        if ours != theirs and (is_form or name == "vocabulary_size"):
+        is_fixed = is_form or (is_same and name == "vocabulary_size")
+        if ours != theirs and is_fixed:
             raise UserError(
                 f"{name} is {theirs!r} in {path}, which the training starts from. "
                 f"Received: {ours!r}. Leave it out, or start from another model."
@@ -64,12 +77,19 @@ def inherit_options(config: Config) -> Config:
         for section, values in changes.items()
     }
     config = config.model_copy(update=sections)
-    if config.data.placeholders and not start.data.placeholders:
+    if is_same and config.data.placeholders and not start.data.placeholders:
         raise UserError(
             f"the vocabulary of {path}, which the training starts from, has no "
             "placeholders. Leave --placeholders out, or start from another model."
         )
     return config
+
+
+def keeps_subwords(config: Config, start: Config) -> bool:
+    """Whether a training keeps the subwords of the model that it starts from: if the
+    languages are the same, in either direction, or not known."""
+    ours, theirs = _languages(config), _languages(start)
+    return set(ours) == set(theirs) or UNKNOWN_LANGUAGE in (*ours, *theirs)
 
 
 def is_reversed(config: Config, start: Config) -> bool:
@@ -78,19 +98,36 @@ def is_reversed(config: Config, start: Config) -> bool:
     return ours != theirs and ours == theirs[::-1]
 
 
-def _check_languages(config: Config, start: Config) -> None:
-    """Raises a UserError unless a model has the languages of the training, either way.
+def start_weights(model, tokenizer: Tokenizer, run_dir: Path) -> int:
+    """Gives a network the weights of a trained one of the same form.
 
-    Its subwords would cut other languages into letters, and its weights have nothing to
-    give them: with subwords of their own, such trainings were no better than new ones.
+    Where the subwords are others, those that both know keep their vector and their
+    output bias; the rest of the embeddings stay as they are.
+
+    Args:
+        model: The network, a `Seq2Seq`.
+        tokenizer: Its subwords.
+        run_dir: Folder of the trained model.
+
+    Returns:
+        The number of subwords that the trained model knew.
+
+    Raises:
+        UserError: The weights cannot be read, or are of another form.
     """
-    ours, theirs = _languages(config), _languages(start)
-    if set(ours) != set(theirs) and UNKNOWN_LANGUAGE not in (*ours, *theirs):
-        raise UserError(
-            f"{config.training.start_from} translates {theirs[0]} to {theirs[1]}. "
-            f"Received: a corpus of {ours[0]} and {ours[1]}. Start from a model of "
-            "these languages, or leave --start-from out."
-        )
+    path = run_dir / BEST_NAME
+    arrays, known = load_arrays(path), Tokenizer.load(run_dir / TOKENIZER_NAME)
+    their_rows = {token: row for row, token in enumerate(known.vocabulary)}
+    rows = [row for row, t in enumerate(tokenizer.vocabulary) if t in their_rows]
+    known_rows = [their_rows[tokenizer.vocabulary[row]] for row in rows]
+    for variable in model.vocabulary_weights:
+        values = np.asarray(variable.value).copy()
+        found = arrays.get(variable.path, values[:0])
+        if found.shape == (known.vocabulary_size, *values.shape[1:]):
+            values[rows] = found[known_rows]
+            arrays[variable.path] = values
+    assign_arrays(model.weights, arrays, path)
+    return len(rows)
 
 
 def _languages(config: Config) -> tuple[str, str]:

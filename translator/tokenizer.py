@@ -9,7 +9,7 @@ import re
 from array import array
 from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import Self
@@ -261,6 +261,11 @@ class Tokenizer:
     def is_cut(self, word: str) -> bool:
         """Whether a word takes more than one subword."""
         return len(self.encode(word)) > 2  # EOS is the second
+
+    @cached_property
+    def vocabulary(self) -> list[str]:
+        """The subword of each id, from 0 on."""
+        return self.tokens(range(self.vocabulary_size))
 
     def tokens(self, ids: Iterable[int]) -> list[str]:
         """Returns the subword of each id. A leading `▁` stands for a space."""

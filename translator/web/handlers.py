@@ -122,7 +122,11 @@ class Handlers:
             UserError: There is none.
         """
         if not isinstance(title, str) or title not in self.translators:
-            raise UserError(f"there is no model {title!r:.60}. Reload the page.")
+            known = ", ".join(self.translators)
+            raise UserError(
+                f"there is no model {title!r:.60}. There are: {known}. An open page "
+                "has to be reloaded."
+            )
         return self.translators[title]
 
     def run(self, title: Any, text: Any, beam_size: Any, count: Any) -> Shown:
@@ -533,7 +537,7 @@ def errors_in_a_sentence():
         if message.split(" ")[0].isalpha():  # not the name of a file
             message = message[:1].upper() + message[1:]
         # Gradio renders the message as HTML, and it may quote the user's text.
-        message = html.escape(message)
+        message = html.escape(message, quote=False)
         raise gr.Error(message, print_exception=False) from None
     except Exception:
         logger.exception("a request failed")
