@@ -28,8 +28,9 @@ VALIDATIONS = [
 ]
 
 
-def make_run(run_dir, corpus=CORPUS, languages=("en", "es"), **facts):
+def make_run(run_dir, corpus=CORPUS, languages=("en", "es"), select_by="bleu", **facts):
     options = {"wiring": "classic", "attention": "general", "encoder_units": 77}
+    options |= {"select_by": select_by}
     options |= dict(zip(("source_language", "target_language"), languages, strict=True))
     facts = {"version": "1.2", "vocabulary_size": 4_321} | facts
     config = make_config("base", options=options)
@@ -85,9 +86,17 @@ def test_the_training_is_told(tmp_path):
     (tmp_path / CURVES_NAME).write_bytes(b"")
     card = card_of(tmp_path)
     assert "2,000 steps in 10 minutes" in card
-    assert "(greedy): 31.3, chrF 50.1, at step 1,000." in card
+    assert "that were kept: 31.3, chrF 50.1, at step 1,000." in card
     assert " --encoder-units 77 --wiring classic --attention general\n```" in card
     assert f"]({CURVES_NAME})" in card
+
+
+def test_the_weights_that_were_kept_are_told(tmp_path):
+    """Catches: the step of the best BLEU where the loss chose."""
+    make_run(tmp_path, select_by="loss")
+    lines = map(json.dumps, VALIDATIONS)
+    (tmp_path / METRICS_NAME).write_text("\n".join(lines) + "\n", "utf-8")
+    assert "were kept: 30.0, chrF 51.0, at step 2,000." in card_of(tmp_path)
 
 
 def test_scores_come_with_interval_and_signature(tmp_path):

@@ -199,3 +199,9 @@ def test_mixed_precision_was_a_switch(old, new):
     config = parse_config({"training": {"mixed_precision": old}})
     assert config.training.mixed_precision == new
     assert "mixed_precision" in error_of(make_config, options={"mixed_precision": 1.0})
+
+
+def test_a_single_name_is_a_list_of_one(tmp_path):
+    """Catches: "should be a valid tuple", for the line that everybody writes."""
+    path = write(tmp_path / "options.toml", '[data]\ncorpus = "numbers-en-es"\n')
+    assert make_config(path=path).data.corpus == ("numbers-en-es",)

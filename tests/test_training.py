@@ -484,6 +484,43 @@ def steps_of(run_dir, kind):
     return [r["step"] for r in read_metrics(run_dir) if r["kind"] == kind]
 
 
+def test_what_is_lost_when_a_machine_fails(make_trainer, tmp_path, monkeypatch):
+    """Catches: an epoch of 46 minutes of which nothing was saved."""
+    monkeypatch.setattr(training, "_SAVE_INTERVAL", 0)
+
+    def losses():
+        yield from [1.0] * 24
+        raise RuntimeError("no power")
+
+    trainer = make_trainer(losses(), validate_every=1000)
+    with pytest.raises(RuntimeError):
+        trainer.run()
+    assert saved_progress(tmp_path)["step"] == 20
+    assert saved_progress(tmp_path)["loss_total"] == 0
+
+
+def test_a_run_without_a_state_says_so(make_trainer, tmp_path):
+    """Catches: "train the model first", where its folder is in the way."""
+    with pytest.raises(
+        UserError, match="nothing was saved yet when .* Delete the fold"
+    ):
+        make_trainer().restore()
+
+
+def test_a_run_that_was_stopped_early_ends_with_a_model(make_trainer, tmp_path):
+    """Catches: a run without weights to translate with, that says it was finished."""
+    trainer = make_trainer(max_minutes=1.0, epochs=0)
+    trainer.progress.minutes = 2.0
+    trainer.run()
+    assert (tmp_path / BEST_NAME).exists() and saved_progress(tmp_path)["is_over"]
+
+
+def test_development_pairs_come_from_all_over_the_set():
+    """Catches: the first chapters alone, as a corpus may be in some order."""
+    assert training._sample(PAIRS[:5], 3) == [PAIRS[0], PAIRS[2], PAIRS[4]]
+    assert training._sample(PAIRS[:3], 9) == PAIRS[:3]
+
+
 def saved_progress(run_dir):
     return json.loads(str(load_arrays(run_dir / LAST_NAME)["progress.json"]))
 
@@ -515,7 +552,7 @@ def test_a_loss_that_is_no_number(make_trainer, tmp_path, bad, bad_step):
     losses = [1.0] * 30
     losses[bad_step - 1] = bad
     trainer = make_trainer(losses, scores=[1, 2, 3], validate_every=8)
-    with pytest.raises(UserError, match="not a number.*checkpoint is kept") as caught:
+    with pytest.raises(UserError, match="not a number.*saved before is kept") as caught:
         trainer.run()
     assert "\n" not in str(caught.value)
     assert saved_progress(tmp_path)["step"] == 8

@@ -162,12 +162,15 @@ def _training(run_dir: Path, config: Config, facts: dict[str, Any]) -> str:
     lines = ["## Training", ""]
     if validations:
         last = validations[-1]
-        best = max(validations, key=lambda own: (own["bleu"], -own["loss"]))
+        select_by = config.training.select_by
+        sign = -1 if select_by == "loss" else 1
+        best = max(validations, key=lambda own: (sign * own[select_by], -own["loss"]))
         minutes = max(1, round(last["minutes"]))
         lines += [
             f"{_count(last['step'], 'step')} in {_count(minutes, 'minute')}, "
-            "validations included. Best development BLEU (greedy): "
-            f"{best['bleu']:.1f}, chrF {best['chrf']:.1f}, at step {best['step']:,}.",
+            "validations included. Development BLEU (greedy) of the weights that were "
+            f"kept: {best['bleu']:.1f}, chrF {best['chrf']:.1f}, at step "
+            f"{best['step']:,}.",
             "",
         ]
     lines += ["```sh", train_command(config), "```", ""]

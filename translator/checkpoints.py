@@ -24,6 +24,8 @@ BEST_NAME = "checkpoints/best.npz"
 LAST_NAME = "checkpoints/last.npz"
 # Entry of `last.npz` that holds the progress as JSON; a variable cannot be called so.
 _PROGRESS = "progress.json"
+# What tells the options of a training.
+_TEXTS = (CONFIG_NAME, CARD_NAME)
 # Fields of `metrics.jsonl` and `report.json` that quote the corpus.
 _SENTENCES = ("samples", "worst", "best", "hypotheses")
 # What a damaged archive can raise, wherever the damage is.
@@ -179,12 +181,13 @@ def pack_run(run_dir: Path, out_dir: Path) -> None:
     """Copies a run folder for sharing: half-precision weights, no training state.
 
     No sentence of the corpus goes with it: samples, examples and translations of the
-    test set stay behind, the scores come along.
+    test set stay behind, the scores come along. Of files only the names are told, not
+    where they are.
 
     Raises:
         UserError: `run_dir` is no run folder, or `out_dir` is not empty.
     """
-    load_run_config(run_dir)
+    config, _ = load_run_config(run_dir)
     arrays = load_arrays(run_dir / BEST_NAME)
     with new_folder(out_dir) as temporary:
         save_arrays(
@@ -195,6 +198,8 @@ def pack_run(run_dir: Path, out_dir: Path) -> None:
         for name in (CONFIG_NAME, TOKENIZER_NAME, CARD_NAME, CURVES_NAME):
             if (run_dir / name).exists():
                 shutil.copy2(run_dir / name, temporary / name)
+        for path in filter(Path.exists, map(temporary.joinpath, _TEXTS)):
+            path.write_text(_without_folders(path.read_text("utf-8"), config), "utf-8")
         for path in (
             *run_dir.glob("metrics.jsonl"),
             *run_dir.glob("evaluation/*/report.json"),
@@ -204,6 +209,17 @@ def pack_run(run_dir: Path, out_dir: Path) -> None:
             out_path = temporary / path.relative_to(run_dir)
             out_path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, out_path)
+
+
+def _without_folders(text: str, config: Config) -> str:
+    """Returns a text with the names of the files of a training, not their places."""
+    data = config.data
+    paths = (*data.corpus, *data.dev_corpus, *data.extra_corpus)
+    for path in map(Path, (*paths, config.training.start_from)):
+        if path.is_absolute():
+            for shown in (str(path), json.dumps(str(path))[1:-1]):
+                text = text.replace(shown, path.name)
+    return text
 
 
 def _copy_without_sentences(path: Path, out_path: Path) -> None:

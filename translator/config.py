@@ -106,6 +106,12 @@ class DataConfig(_Options):
         "it of the others get some at an end. With 0 a model has no placeholders.",
     )
 
+    @field_validator("corpus", "dev_corpus", "extra_corpus", mode="before")
+    @classmethod
+    def _is_one(cls, value: Any) -> Any:
+        """Takes a single name, as a file of options may have it, for a list of one."""
+        return (value,) if isinstance(value, str) else value
+
 
 class ModelConfig(_Options):
     """The network: what `model.build_model` builds."""

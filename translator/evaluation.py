@@ -195,16 +195,28 @@ class EvaluationReport:
     seconds: float
     search: dict[str, Any] | None
 
-    def save(self, directory: Path | str) -> None:
-        """Writes `hypotheses.txt`, a line a sentence, and `report.json`, the rest."""
+    def save(self, directory: Path | str, test: EvaluationSet | None = None) -> None:
+        """Writes `hypotheses.txt`, a line a sentence, and `report.json`, the rest.
+
+        Args:
+            directory: Where to.
+            test: What was translated: `sources.txt` and `references.txt`, its first
+                ones, for tools that compare translations.
+        """
         directory = Path(directory)
         content = asdict(self)
-        lines = content.pop("hypotheses")
+        files = {"hypotheses.txt": content.pop("hypotheses")}
+        if test:
+            references = _as_lists(test.sources, test.references)
+            files["sources.txt"] = test.sources
+            files["references.txt"] = [own[0] for own in references]
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            (directory / "hypotheses.txt").write_text(
-                "".join(f"{line}\n" for line in lines), "utf-8"
-            )
+            for name, texts in files.items():
+                lines = (" ".join(text.split()) for text in texts)
+                (directory / name).write_text(
+                    "".join(f"{line}\n" for line in lines), "utf-8"
+                )
             (directory / "report.json").write_text(
                 json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8"
             )

@@ -245,8 +245,7 @@ def _train_tokenizer(
         return Tokenizer.train(
             (text for pair in corpus.train for text in pair),
             config.data.vocabulary_size,
-            config.training.seed,
-            PLACEHOLDERS if config.data.placeholders else "",
+            placeholders=PLACEHOLDERS if config.data.placeholders else "",
         )
 
 

@@ -61,6 +61,8 @@ logger = logging.getLogger(__name__)
 
 # Steps between two records of the loss: reading it back waits for the device.
 _RECORD_INTERVAL = 20
+# Seconds of training that may be lost when a process or a machine fails.
+_SAVE_INTERVAL = 300
 # Steps between two calls of `release_memory`, each of a tenth of a second.
 _RELEASE_INTERVAL = 100
 # Steps between two updates of the moving average; a validation brings it up to date.
@@ -165,10 +167,11 @@ class Validator:
         return float(tf.add_n(totals) / tf.add_n(counts))
 
 
-def _sample(pairs: PairSource, count: int) -> list[Pair]:
+def _sample(pairs: PairSource | list[Pair], count: int) -> list[Pair]:
     """Returns at most so many pairs, from all over a corpus."""
     count = min(count, len(pairs))
-    return pairs.take(np.linspace(0, len(pairs) - 1, count).astype(np.int64))
+    places = np.linspace(0, len(pairs) - 1, count).astype(np.int64)
+    return [pairs[i] for i in places] if isinstance(pairs, list) else pairs.take(places)
 
 
 def _batches_of(
@@ -183,10 +186,15 @@ def _batches_of(
 
 
 class StopRequest:
-    """Whether somebody asked the run to stop: Ctrl-C or SIGTERM."""
+    """Whether somebody asked the run to stop: Ctrl-C or SIGTERM.
 
-    def __init__(self):
+    Args:
+        console: Where the first signal is answered.
+    """
+
+    def __init__(self, console: Console | None = None):
         self.signal: signal.Signals | None = None
+        self._console = console
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -204,6 +212,8 @@ class StopRequest:
     def _note(self, number, _frame):
         if self.signal and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if self._console and not self.signal:
+            self._console.print("Stopping after this step, or this validation ...")
         self.signal = signal.Signals(number)
 
 
@@ -248,17 +258,22 @@ class Trainer:
         )
         self.validator = Validator(
             translator,
-            corpus.dev[: self.config.validation_pairs],
+            _sample(corpus.dev, self.config.validation_pairs),
             _sample(corpus.train, self.config.validation_pairs),
             self.config.batch_tokens,
         )
         self.progress = Progress()
-        self.stop = StopRequest()
+        self.stop = StopRequest(console)
         self._pending: list[tuple[tf.Tensor, tf.Tensor]] = []
         self._step_function = None
 
     def restore(self) -> None:
         """Goes on from the run folder's last checkpoint."""
+        if not (self.run_dir / LAST_NAME).exists():
+            raise UserError(
+                f"nothing was saved yet when the training in {self.run_dir} was broken "
+                "off. Delete the folder, and start again without --resume."
+            )
         saved = load_state(self.run_dir / LAST_NAME, self.train_step.variables)
         # Older runs do not tell when they averaged.
         self.progress = Progress(**{"averaged": saved["step"]} | saved)
@@ -267,13 +282,16 @@ class Trainer:
         """Trains until the epochs, the time or the patience are over, or a signal."""
         self.log = RunLog(self.run_dir, self.progress.step)
         self._started = time.perf_counter() - 60 * self.progress.minutes
-        self._read = time.perf_counter()
+        self._read = self._saved = time.perf_counter()
         try:
-            with self.stop.listening(), ProgressBar(self.console) as self.bar:
-                while not self._is_over():
-                    self._run_epoch(self.progress.epoch)
-            self._read_losses()
-            self._save_last()
+            with self.stop.listening():
+                with ProgressBar(self.console) as self.bar:
+                    while not self._is_over():
+                        self._run_epoch(self.progress.epoch)
+                    if self.progress.is_over and not self.progress.validated:
+                        self._validate()  # it was stopped before the first time
+                self._read_losses()
+                self._save_last()
             self.log.draw()
         finally:
             self.log.close()
@@ -397,6 +415,8 @@ class Trainer:
             f"epoch {epochs_done:.2f}  step {progress.step}  loss {loss:.3f}  "
             f"{speed:,.0f} tokens/s",
         )
+        if now - self._saved > _SAVE_INTERVAL:
+            self._save_last()
 
     def _read_losses(self) -> None:
         """Adds the losses of the last steps to the progress."""
@@ -412,8 +432,9 @@ class Trainer:
     def _check_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
             raise UserError(
-                f"the loss is not a number after step {self.progress.step}. The last "
-                "checkpoint is kept. Lower learning_rate or clip_norm and start again."
+                f"the loss is not a number after step {self.progress.step}. What was "
+                "saved before is kept. Lower learning_rate or clip_norm and start "
+                "again."
             )
 
     def _validate(self) -> None:
@@ -470,6 +491,7 @@ class Trainer:
         save_state(
             self.run_dir / LAST_NAME, self.train_step.variables, asdict(self.progress)
         )
+        self._saved = time.perf_counter()
 
 
 def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
@@ -509,6 +531,12 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
     write_card(run_dir)
     progress = trainer.progress
     if not trainer.stop.signal:
+        if 0 < run.config.training.patience <= progress.num_stale:
+            console.print(
+                f"Ended by --patience: {progress.num_stale} validations in a row were "
+                "no better",
+                highlight=False,
+            )
         line = f"Done: {run_dir}"
         if progress.step == num_steps:
             line = (

@@ -117,13 +117,16 @@ def test_files_are_evaluated(tmp_path, translator):
         *("--output", tmp_path / "out"),
     )
     report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
-    assert report["name"] == "new"
+    assert report["name"] == "file-new"  # no set of the run's own
+    assert (tmp_path / "out" / "sources.txt").read_text("utf-8") == "a b\nc\n"
+    assert (tmp_path / "out" / "references.txt").read_text("utf-8") == "x\nC\n"
     assert report["scores"]["exact_match"] == 100.0
     assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize(
-    ("split", "expected"), [("all", ["one", "two"]), ("test", None)]
+    ("split", "expected"),
+    [("all", ["one", "two"]), ("test", None), (None, ["one", "two"])],
 )
 def test_another_corpus_is_evaluated(run_dir, tmp_path, translator, split, expected):
     """Catches: the run's own corpus in its place, also the run's own development files;
@@ -132,8 +135,8 @@ def test_another_corpus_is_evaluated(run_dir, tmp_path, translator, split, expec
     pairs = [("one", "ONE"), ("two ", "DOS")]
     pairs += [] if expected else [(f"my {n}", f"MY {n}") for n in range(600)]
     path.write_text("".join(f"{a}\t{b}\n" for a, b in pairs), "utf-8")
-    run(run_dir, "--corpus", path, "--split", split)
-    folder = run_dir / "evaluation" / f"mine-{split}"
+    run(run_dir, "--corpus", path, *(("--split", split) if split else ()))
+    folder = run_dir / "evaluation" / f"mine-{split or 'all'}"
     report = json.loads((folder / "report.json").read_text("utf-8"))
     ((sentences, _),) = translator.calls
     if expected:

@@ -32,13 +32,14 @@ def evaluate(
         ),
     ] = None,
     split: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Set of the corpus: test, dev, the name of a test set, unusual "
             "(sentences of dev with rare words or more than ten), or with --corpus "
-            "all."
+            "all.",
+            show_default="test; all of files that --corpus gives",
         ),
-    ] = "test",
+    ] = None,
     source: Annotated[
         Path | None, typer.Option(help="File of sentences, in place of a set.")
     ] = None,
@@ -66,8 +67,8 @@ def evaluate(
 
     Prints scores with 95% intervals and sacreBLEU's signatures, scores by length of
     the source, the worst and the best translations. Writes all translations to
-    hypotheses.txt and the rest to report.json; with --robustness, what altered input
-    costs to robustness.json.
+    hypotheses.txt, beside sources.txt and references.txt, and the rest to report.json;
+    with --robustness, what altered input costs to robustness.json.
 
     Example: translator evaluate data/models/en-es --split dev
     """
@@ -97,7 +98,7 @@ def evaluate(
             translator, test, search, lambda done: progress.update(task, completed=done)
         )
     output_dir = output or run / "evaluation" / test.name
-    report.save(output_dir)
+    report.save(output_dir, test)
     Console().print(report.render())
     if robustness:
         _measure_robustness(translator, test, search, output_dir)
@@ -113,15 +114,18 @@ def _read_files(source: Path | None, references: list[Path]) -> "EvaluationSet":
             "--source and --reference go together: a file of sentences, and one or "
             "more files of their translations."
         )
-    return read_file_set(source, references)
+    test = read_file_set(source, references)
+    return replace(test, name=f"file-{test.name}")  # or it might be the run's own
 
 
-def _read_set(run: Path, corpus: list[str], split: str) -> "EvaluationSet":
+def _read_set(run: Path, corpus: list[str], split: str | None) -> "EvaluationSet":
     """Reads a set of the run's corpus, or of another one: then its name tells which."""
     from translator.checkpoints import DATA_NAME, load_run_config
     from translator.evaluation import read_corpus_set
 
     data = load_run_config(run)[0].data
+    if split is None:
+        split = "all" if corpus and Path(corpus[0]).is_file() else "test"
     if not corpus:
         if split == "all":
             raise UserError(

@@ -59,7 +59,8 @@ def train(
     settings = make_config(preset, config, options)
     run_dir = output or _default_dir(settings, preset)
     if resume:
-        settings = _resumed(run_dir, settings)
+        # A preset names the folder, and was one of what the saved options come from.
+        settings = _resumed(run_dir, make_config(DEFAULT_PRESET, config, options))
     else:
         from translator.starting import inherit_options
 
@@ -109,9 +110,9 @@ def _check_new(run_dir: Path, settings: Config) -> None:
 def _remove_untrained(run_dir: Path) -> None:
     """Removes a new run's folder if nothing was trained yet, as there is nothing to
     resume: the same command must be free to try again."""
-    from translator.checkpoints import BEST_NAME
+    from translator.checkpoints import BEST_NAME, LAST_NAME
 
-    if not (run_dir / BEST_NAME).parent.exists():
+    if not any((run_dir / name).exists() for name in (BEST_NAME, LAST_NAME)):
         shutil.rmtree(run_dir, ignore_errors=True)
 
 
@@ -122,7 +123,7 @@ _CHANGEABLE = ("epochs", "max_minutes", "patience", "validate_every")
 def _resumed(run_dir: Path, settings: Config) -> Config:
     """Returns a run's saved options, with the given ones of how long it takes.
 
-    Given are those of the preset, the file and the command line; not defaults.
+    Given are those of the file and the command line; not those of a preset.
 
     Raises:
         UserError: Another option is given with another value than the saved one.
