@@ -112,6 +112,22 @@ def test_check_reports_counts_reasons_and_examples(tmp_path):
     assert sum(sizes) == 1_000
 
 
+def test_check_shows_what_is_learned_from(tmp_path):
+    """Catches: the numbers of lines in the place of the source; limits that cannot be
+    tried before training."""
+    path = tmp_path / "toy.en-es.tsv"
+    lines = [f"I have {n} books now.\tTengo {n} libros.\n" for n in range(100, 400)]
+    path.write_text("".join(lines), "utf-8")
+    output = run("check", path)
+    assert output.count("books now.'  'Tengo ") == 3
+    assert "en: half have 20 characters or fewer, 95% 20" in output
+    assert "es: half have 17 characters or fewer, 95% 17" in output
+    output = run("check", path, "--max-characters", "19")
+    assert "300 dropped" in output and "half have" not in output
+    output = run("check", path, "--max-length-ratio", "1.1")
+    assert "books now." in output
+
+
 def test_check_of_a_few_pairs(tmp_path):
     """Catches: refusing to look at a file because it is too small to train on."""
     assert "3 pairs read" in run("check", write_pairs(tmp_path / "few.tsv", 3))

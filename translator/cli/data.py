@@ -90,18 +90,30 @@ def check_files(
     corpus: _Files,
     source_language: _Language = "",
     target_language: _Language = "",
+    max_characters: Annotated[
+        int | None,
+        typer.Option(help="As of `translator train`.", show_default="as there"),
+    ] = None,
+    max_length_ratio: Annotated[
+        float | None,
+        typer.Option(help="As of `translator train`.", show_default="as there"),
+    ] = None,
 ) -> None:
     """Read, clean and split a corpus, and report what training would get."""
     from translator.corpus import prepare_corpus
 
-    config = _make_config(corpus, source_language, target_language)
+    limits = {"max_characters": max_characters, "max_length_ratio": max_length_ratio}
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    config = _make_config(corpus, source_language, target_language, **given)
     _print_report(prepare_corpus(config, allow_empty=True))
 
 
-def _make_config(corpus: list[str], source_language: str, target_language: str):
+def _make_config(
+    corpus: list[str], source_language: str, target_language: str, **options: float
+):
     from translator.config import make_config
 
-    options = {
+    options |= {
         "corpus": tuple(corpus),
         "source_language": source_language,
         "target_language": target_language,
@@ -122,5 +134,25 @@ def _print_report(corpus: "PreparedCorpus") -> None:
                 typer.echo(f"{'':12}{pair.source[:60]!r}  {pair.target[:60]!r}")
     typer.echo(f"  {report.kept:>9,} kept")
     typer.echo(f"  {len(corpus.train):>9,} for training")
+    _print_training(corpus)
     for name, pairs in {"dev": corpus.dev, **corpus.tests}.items():
         typer.echo(f"  {len(pairs):>9,} {name}")
+
+
+def _print_training(corpus: "PreparedCorpus") -> None:
+    """Shows what is learned from, as wrong columns look like any others in numbers."""
+    if not len(corpus.train):
+        return
+    import numpy as np
+
+    count = min(len(corpus.train), 1_000)
+    places = np.linspace(0, len(corpus.train) - 1, count).astype(np.int64)
+    pairs = corpus.train.take(places)
+    for place in sorted({0, count // 2, count - 1}):
+        typer.echo(f"{'':12}{pairs[place].source[:60]!r}  {pairs[place].target[:60]!r}")
+    for side, language in enumerate(corpus.info["languages"]):
+        usual, long = np.percentile([len(pair[side]) for pair in pairs], [50, 95])
+        typer.echo(
+            f"{'':12}{language}: half have {usual:.0f} characters or fewer, 95% "
+            f"{long:.0f}"
+        )
