@@ -120,7 +120,7 @@ def test_check_shows_what_is_learned_from(tmp_path):
     path.write_text("".join(lines), "utf-8")
     output = run("check", path)
     assert output.count("books now.'  'Tengo ") == 3
-    assert "en: half have 20 characters or fewer, 95% 20" in output
+    assert "en: half have 21 characters or fewer, 95% 21" in output
     assert "es: half have 17 characters or fewer, 95% 17" in output
     output = run("check", path, "--max-characters", "19")
     assert "300 dropped" in output and "half have" not in output
