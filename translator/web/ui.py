@@ -50,7 +50,7 @@ _PACKAGES = ("tensorflow", "keras", "onnxruntime", "sentencepiece", "gradio")
 EXAMPLES = {
     "en": (
         "What time does the next bus leave?",
-        "I have never seen such a beautiful garden.",
+        "My sister works in a small hospital.",
         "My brother wants to learn to play the guitar.",
         "If I had more time, I would learn another language.",
         "The museum is closed on Mondays. The children are playing in the park.",
