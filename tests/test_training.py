@@ -515,10 +515,11 @@ def test_a_run_that_was_stopped_early_ends_with_a_model(make_trainer, tmp_path):
     assert (tmp_path / BEST_NAME).exists() and saved_progress(tmp_path)["is_over"]
 
 
-def test_development_pairs_come_from_all_over_the_set():
-    """Catches: the first chapters alone, as a corpus may be in some order."""
-    assert training._sample(PAIRS[:5], 3) == [PAIRS[0], PAIRS[2], PAIRS[4]]
-    assert training._sample(PAIRS[:3], 9) == PAIRS[:3]
+def test_a_signal_is_answered_at_once(make_trainer, capfd):
+    """Catches: a validation of minutes without a word, and a second Ctrl-C."""
+    with interruption(2):
+        make_trainer().run()
+    assert capfd.readouterr().err.count("Stopping after this step") == 1
 
 
 def saved_progress(run_dir):
@@ -950,6 +951,16 @@ def test_what_is_left_to_the_program_is_in_the_options(tmp_path, monkeypatch):
     assert keras.config.dtype_policy().compute_dtype == "float32"
 
 
+# A run that leaves the weights as they are.
+ONLY_LOOKING = {
+    "learning_rate": 1e-12,
+    "averaging": 0.0,
+    "batch_tokens": 400,
+    "epochs": 1,
+    "validation_pairs": 4,
+}
+
+
 def test_a_run_starts_from_another(finished, tmp_path):
     """Catches: random weights or another vocabulary; a run that cannot go on when the
     other one is gone; names or credits of the first corpus that are lost."""
@@ -958,15 +969,7 @@ def test_a_run_starts_from_another(finished, tmp_path):
     path = tmp_path / "others.en-es.tsv"
     pairs = islice(generate_pairs(("en", "es"), seed=9), 300)
     path.write_text("".join(f"{pair.source}\t{pair.target}\n" for pair in pairs))
-    options = {
-        "start_from": str(start),
-        "corpus": (str(path),),
-        "learning_rate": 1e-12,
-        "averaging": 0.0,
-        "batch_tokens": 400,
-        "epochs": 1,
-        "validation_pairs": 4,
-    }
+    options = {"start_from": str(start), "corpus": (str(path),)} | ONLY_LOOKING
     with interruption(2):
         train(make_config(options=options), run_dir)
     shutil.rmtree(start)
@@ -1003,11 +1006,7 @@ def test_a_run_starts_from_other_languages(finished, tmp_path, capsys):
         "start_from": str(start),
         "corpus": ("numbers-en-fr",),
         "num_generated_pairs": 300,
-        "learning_rate": 1e-12,
-        "averaging": 0.0,
-        "batch_tokens": 400,
-        "epochs": 1,
-        "validation_pairs": 4,
+        **ONLY_LOOKING,
     }
     with interruption(2):
         train(make_config(options=options), run_dir)

@@ -24,8 +24,6 @@ BEST_NAME = "checkpoints/best.npz"
 LAST_NAME = "checkpoints/last.npz"
 # Entry of `last.npz` that holds the progress as JSON; a variable cannot be called so.
 _PROGRESS = "progress.json"
-# What tells the options of a training.
-_TEXTS = (CONFIG_NAME, CARD_NAME)
 # Fields of `metrics.jsonl` and `report.json` that quote the corpus.
 _SENTENCES = ("samples", "worst", "best", "hypotheses")
 # What a damaged archive can raise, wherever the damage is.
@@ -198,7 +196,9 @@ def pack_run(run_dir: Path, out_dir: Path) -> None:
         for name in (CONFIG_NAME, TOKENIZER_NAME, CARD_NAME, CURVES_NAME):
             if (run_dir / name).exists():
                 shutil.copy2(run_dir / name, temporary / name)
-        for path in filter(Path.exists, map(temporary.joinpath, _TEXTS)):
+        for path in filter(
+            Path.exists, (temporary / CONFIG_NAME, temporary / CARD_NAME)
+        ):
             path.write_text(_without_folders(path.read_text("utf-8"), config), "utf-8")
         for path in (
             *run_dir.glob("metrics.jsonl"),

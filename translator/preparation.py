@@ -163,7 +163,7 @@ def prepare_run(
 
 
 def _known_dir(config: Config, run_dir: Path, resume: bool) -> Path | None:
-    """Returns the folder whose weights the run has at its begin, if any."""
+    """Returns the folder of the weights that the run begins with, if any."""
     if resume:
         return run_dir
     return Path(config.training.start_from) if config.training.start_from else None

@@ -5,6 +5,7 @@ Shapes: B batch, S source length, T target length.
 
 import logging
 import math
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -23,7 +24,6 @@ from translator.augmentation import numerals_of
 from translator.batching import (
     Batch,
     BatchPlan,
-    PairSource,
     Place,
     group_by_length,
     make_dataset,
@@ -43,6 +43,7 @@ from translator.config import (
     with_options,
 )
 from translator.corpus import Pair, PreparedCorpus
+from translator.corpus.pairs import spread
 from translator.errors import UserError
 from translator.inference import Translator
 from translator.languages import bleu_tokenizer
@@ -167,13 +168,6 @@ class Validator:
         return float(tf.add_n(totals) / tf.add_n(counts))
 
 
-def _sample(pairs: PairSource | list[Pair], count: int) -> list[Pair]:
-    """Returns at most so many pairs, from all over a corpus."""
-    count = min(count, len(pairs))
-    places = np.linspace(0, len(pairs) - 1, count).astype(np.int64)
-    return [pairs[i] for i in places] if isinstance(pairs, list) else pairs.take(places)
-
-
 def _batches_of(
     pairs: list[Pair], tokenizer: Tokenizer, batch_tokens: int
 ) -> list[Batch]:
@@ -186,15 +180,10 @@ def _batches_of(
 
 
 class StopRequest:
-    """Whether somebody asked the run to stop: Ctrl-C or SIGTERM.
+    """Whether somebody asked the run to stop: Ctrl-C or SIGTERM."""
 
-    Args:
-        console: Where the first signal is answered.
-    """
-
-    def __init__(self, console: Console | None = None):
+    def __init__(self):
         self.signal: signal.Signals | None = None
-        self._console = console
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -212,8 +201,9 @@ class StopRequest:
     def _note(self, number, _frame):
         if self.signal and number == signal.SIGINT:
             raise KeyboardInterrupt
-        if self._console and not self.signal:
-            self._console.print("Stopping after this step, or this validation ...")
+        if not self.signal:
+            # Past Python's buffers, which the signal may have found in use.
+            os.write(2, b"\nStopping after this step, or this validation ...\n")
         self.signal = signal.Signals(number)
 
 
@@ -256,14 +246,15 @@ class Trainer:
             config.data.placeholders,
             numerals_of(config.data.source_language, config.data.target_language),
         )
+        count = self.config.validation_pairs
         self.validator = Validator(
             translator,
-            _sample(corpus.dev, self.config.validation_pairs),
-            _sample(corpus.train, self.config.validation_pairs),
+            [corpus.dev[i] for i in spread(len(corpus.dev), count)],
+            corpus.train.take(spread(len(corpus.train), count)),
             self.config.batch_tokens,
         )
         self.progress = Progress()
-        self.stop = StopRequest(console)
+        self.stop = StopRequest()
         self._pending: list[tuple[tf.Tensor, tf.Tensor]] = []
         self._step_function = None
 

@@ -524,7 +524,7 @@ class SubwordTranslator(TextTranslator):
             UserError: As `translate`.
         """
         self.check_lengths([text, prefix])
-        parts = split_sentences(text)
+        parts = split_sentences(text).with_gaps(self.gap)
         sentences = parts.sentences
         begun = [prefix] if len(sentences) < 2 else split_sentences(prefix).sentences
         last = max(0, len(sentences) - 1)
@@ -652,10 +652,11 @@ def _distinct(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:
     """Returns the first, and of the others those that say something, and something new:
     a text has several segmentations."""
     first, *others = hypotheses
-    texts = {first.text, ""}
-    # `add` returns None: each text is noted when it is seen.
-    new = (h for h in others if h.text not in texts and not texts.add(h.text))
-    return [first, *new]
+    found = {first.text: first}
+    for hypothesis in others:
+        if hypothesis.text:
+            found.setdefault(hypothesis.text, hypothesis)
+    return list(found.values())
 
 
 def blank_translation(sentence: str, text: str = "") -> SentenceTranslation:

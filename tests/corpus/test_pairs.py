@@ -7,6 +7,7 @@ import pytest
 from toy_corpus import make_pairs
 
 from translator.corpus import Pair, PairFile, write_pairs
+from translator.corpus.pairs import spread
 
 
 def test_take_returns_the_pairs_in_the_order_asked_for(tmp_path):
@@ -69,3 +70,12 @@ def test_nothing_stays_mapped(tmp_path):
     file = PairFile(tmp_path / "train.tsv")
     file.take(np.arange(len(file)))
     assert str(tmp_path) not in Path("/proc/self/maps").read_text("utf-8")
+
+
+def test_a_sample_is_from_all_over_the_pairs(tmp_path):
+    """Catches: the first chapters alone, as a corpus may be in some order."""
+    assert spread(5, 3).tolist() == [0, 2, 4]
+    assert spread(3, 9).tolist() == [0, 1, 2] and not spread(0, 9).size
+    pairs = [Pair(f"a {n}", f"b {n}") for n in range(5)]
+    write_pairs(tmp_path / "train.tsv", pairs)
+    assert PairFile(tmp_path / "train.tsv").sample(2) == [pairs[0], pairs[4]]

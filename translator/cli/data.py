@@ -145,11 +145,9 @@ def _print_training(corpus: "PreparedCorpus") -> None:
         return
     import numpy as np
 
-    count = min(len(corpus.train), 1_000)
-    places = np.linspace(0, len(corpus.train) - 1, count).astype(np.int64)
-    pairs = corpus.train.take(places)
-    for place in sorted({0, count // 2, count - 1}):
-        typer.echo(f"{'':12}{pairs[place].source[:60]!r}  {pairs[place].target[:60]!r}")
+    for pair in corpus.train.sample(3):
+        typer.echo(f"{'':12}{pair.source[:60]!r}  {pair.target[:60]!r}")
+    pairs = corpus.train.sample(1_000)
     for side, language in enumerate(corpus.info["languages"]):
         usual, long = np.percentile([len(pair[side]) for pair in pairs], [50, 95])
         typer.echo(

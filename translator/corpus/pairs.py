@@ -42,6 +42,10 @@ class PairFile:
             for line in file:
                 yield _parse(line)
 
+    def sample(self, count: int) -> list[Pair]:
+        """Returns at most so many pairs, from all over the file."""
+        return self.take(spread(len(self), count))
+
     def take(self, indices: np.ndarray) -> list[Pair]:
         """Returns the pairs at these positions, in this order."""
         indices = np.asarray(indices, np.int64)
@@ -100,3 +104,8 @@ def _offsets_path(path: Path) -> Path:
 def _write_header(file: IO[bytes], count: int) -> None:
     header = {"descr": "<i8", "fortran_order": False, "shape": (count,)}
     np.lib.format.write_array_header_1_0(file, header)
+
+
+def spread(size: int, count: int) -> np.ndarray:
+    """Returns at most so many places of a list of that size, evenly apart."""
+    return np.linspace(0, size - 1, min(count, size)).astype(np.int64)

@@ -28,8 +28,8 @@ from translator.serving.errors import ErrorAnswer, add_error_answers, error_answ
 from translator.serving.files import FileDesk
 from translator.serving.service import Service
 
-# What an open page asks for, to be told when the server has gone.
 _PAGE_PATH = "/gradio_api/"
+# What an open page asks for, to be told when the server has gone.
 _ENDLESS_PATH = f"{_PAGE_PATH}heartbeat/"
 _ROUTERS = (libre.router, tf_serving.router, native.router)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

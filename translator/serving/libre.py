@@ -39,8 +39,12 @@ _SURE, _CERTAIN = 70.0, 90.0
 _FEWEST_CHARACTERS = 20
 
 
+_KEY = "A key, if one is needed and not in the header."
+
+
 def _body_of(**fields: str) -> dict[str, Any]:
     """Describes a body for the documentation: field -> description."""
+    fields["api_key"] = _KEY
     schema = {
         "type": "object",
         "properties": {
@@ -62,7 +66,6 @@ def _body_of(**fields: str) -> dict[str, Any]:
         target="Code of the language wanted.",
         format="text (default), or html: tags are kept.",
         alternatives="How many other translations to list; default 0.",
-        api_key="A key, if one is needed and not in the header.",
     ),
 )
 async def translate(request: Request) -> dict[str, Any]:
@@ -107,10 +110,7 @@ async def translate(request: Request) -> dict[str, Any]:
 @router.post(
     "/detect",
     dependencies=[TAKES_KEY],
-    openapi_extra=_body_of(
-        q="Text of an unknown language.",
-        api_key="A key, if one is needed and not in the header.",
-    ),
+    openapi_extra=_body_of(q="Text of an unknown language."),
 )
 async def detect(request: Request) -> list[dict[str, Any]]:
     """Tells the language of a text, among those that can be translated."""
@@ -125,10 +125,7 @@ _FILE_BODY = {
         "file": {"type": "string", "format": "binary", "description": "The file."},
         "source": {"type": "string", "description": "Code of its language, or auto."},
         "target": {"type": "string", "description": "Code of the language wanted."},
-        "api_key": {
-            "type": "string",
-            "description": "A key, if one is needed and not in the header.",
-        },
+        "api_key": {"type": "string", "description": _KEY},
     },
     "required": ["file", "source", "target"],
 }
