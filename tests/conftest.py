@@ -108,7 +108,11 @@ def make_run(run_dir, tmp_path_factory):
         path = tmp_path_factory.mktemp("runs") / "small"
         save_weights(model, path / BEST_NAME)
         rule = CapitalRule(frozenset({"May", "Thursday"}), inner=True)
-        facts = {"corpus_info": {"name": "toy"}, "capital_rule": rule.to_json()}
+        facts = {
+            "corpus_info": {"name": "toy"},
+            "capital_rule": rule.to_json(),
+            "max_sentence_characters": 260,
+        }
         save_config(config, path / "config.json", **facts)
         tokenizer.save(path / TOKENIZER_NAME)
         return path

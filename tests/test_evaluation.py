@@ -54,19 +54,14 @@ class FakeTranslator:
         self.translations = translations
         self.searches: list[SearchConfig | None] = []
 
-    def translate_sentences(self, sentences, search=None, num_hypotheses=1):
+    def translate(self, texts, search=None):
         self.searches.append(search)
         return [
             SimpleNamespace(
-                hypotheses=[
-                    SimpleNamespace(
-                        text=self.translations[sentence],
-                        is_finished=not sentence.startswith("endless"),
-                    ),
-                    SimpleNamespace(text="second best", is_finished=True),
-                ]
+                text=self.translations[text],
+                is_finished=not text.startswith("endless"),
             )
-            for sentence in sentences
+            for text in texts
         ]
 
 
@@ -177,7 +172,7 @@ def test_wrong_numbers_are_refused_before_the_work(num_sources, references, mess
 
 
 def test_evaluate_keeps_the_order_over_chunks(monkeypatch):
-    """Catches: a chunk lost or twice; the second best taken; options not passed on."""
+    """Catches: a chunk lost or twice; options not passed on."""
     monkeypatch.setattr(evaluation, "_CHUNK_SIZE", 7)
     hypotheses, references = make_sentences(5, 30)
     sources = [f"source {n}" for n in range(30)]

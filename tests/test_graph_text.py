@@ -63,9 +63,9 @@ def long_texts(seed: int, count: int) -> list[str]:
     ]
 
 
-@tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
-def split(text):
-    texts = graph_text.split_sentences(text)
+@tf.function(autograph=False)
+def split(text, max_characters):
+    texts = graph_text.split_sentences(text, max_characters)
     kept = tf.boolean_mask(texts.rows, texts.is_sentence)
     numbered = tf.strings.as_string(tf.range(tf.size(kept)))
     return texts.sentences, kept, texts.join(texts.sentences), texts.join(numbered)
@@ -80,23 +80,31 @@ def strings(tensor) -> list[str]:
     return [text.decode() for text in tensor.numpy()]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "longest"), [(0, 200), (1, 200), (2, 45)])
 @pytest.mark.parametrize("make", [random_texts, texts_of_parts, long_texts])
-def test_sentences_are_pythons(make, seed):
+def test_sentences_are_pythons(make, seed, longest):
     """Catches: an abbreviation, a mark or a kind of white space that is missing; a cut
     one character off; a place that another match has used up.
     """
     # No lone surrogates: TensorFlow's strings are UTF-8.
     texts = [text.encode("utf-8", "replace").decode() for text in make(seed, 200)]
-    sentences, rows, same, numbered = split(tf.constant(["", *texts]))
+    sentences, rows, same, numbered = split(tf.constant(["", *texts]), longest)
     sentences, place = np.array([*strings(sentences), None]), 0
     assert strings(same) == ["", *texts]
     for row, text in enumerate(texts, start=1):
-        expected = split_sentences(text)
+        expected = split_sentences(text, longest)
         assert sentences[:-1][rows == row].tolist() == expected.sentences
         numbers = [str(place + i) for i in range(len(expected.sentences))]
         assert strings(numbered)[row] == expected.join(numbers)
         place += len(numbers)
+
+
+def test_sentences_may_be_longer_than_re2_counts():
+    """Catches: a repetition of more than 1,000 characters in a pattern."""
+    text = f"{'many words, ' * 600}few"
+    sentences, *_ = split(tf.constant([text]), 6_000)
+    assert strings(sentences) == split_sentences(text, 6_000).sentences
+    assert len(sentences) == 2
 
 
 @pytest.mark.parametrize(("seed", "language"), [(0, ""), (1, "tr-TR"), (2, "en")])

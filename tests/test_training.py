@@ -905,6 +905,24 @@ def test_a_run_folder_translates(finished):
     assert translation.sentences[0].hypotheses[0].tokens
     assert translator.tokenizer.placeholders == PLACEHOLDERS
     assert "January" in translator.capital_rule.known_words
+    assert translator.max_sentence_characters == 200
+
+
+def test_long_sentences_are_translated_as_they_were_learned(tmp_path, monkeypatch):
+    """Catches: sentences cut in use that training saw whole; a limit that a few long
+    ones set, that of the targets, or one that a model forgets when it goes on."""
+    monkeypatch.setattr(Trainer, "run", lambda trainer: None)
+    monkeypatch.setattr(training, "write_card", lambda run_dir: None)
+    path = tmp_path / "law.en-es.tsv"
+    lines = []
+    for number in range(300):
+        length = 380 if number < 2 else 250
+        lines.append(f"{number:0{length}d}\t{number:0390d}\n")
+    path.write_text("".join(lines), "utf-8")
+    options = {"corpus": (str(path),), "vocabulary_size": 300} | ONLY_LOOKING
+    train(make_config("tiny", options=options), tmp_path / "law")
+    _, facts = load_run_config(tmp_path / "law")
+    assert facts["max_sentence_characters"] == 250
 
 
 def without_times(record):
@@ -1001,7 +1019,8 @@ def test_a_run_starts_from_other_languages(finished, tmp_path, capsys):
     shutil.copytree(finished, start)
     config, facts_before = load_run_config(start)
     rule = {"known_words": ["Queen"], "inner": True, "first": True, "folds": True}
-    save_config(config, start / "config.json", **facts_before | {"capital_rule": rule})
+    others = {"capital_rule": rule, "max_sentence_characters": 300}
+    save_config(config, start / "config.json", **facts_before | others)
     options = {
         "start_from": str(start),
         "corpus": ("numbers-en-fr",),
@@ -1030,6 +1049,7 @@ def test_a_run_starts_from_other_languages(finished, tmp_path, capsys):
         np.testing.assert_allclose(found[name], array, atol=1e-6, err_msg=name)
     _, facts = load_run_config(run_dir)
     assert "Queen" not in facts["capital_rule"]["known_words"]
+    assert facts["max_sentence_characters"] == 200
     assert facts["origins"] == [facts_before["corpus_info"]]
 
 

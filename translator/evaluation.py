@@ -51,11 +51,11 @@ _NUM_RESAMPLES = 1_000
 _CHUNK_SIZE = 512
 
 
-class SentenceTranslator(Protocol):
+class SomeTranslator(Protocol):
     """What `evaluate` needs of a translator; see `translator.translations`."""
 
-    def translate_sentences(
-        self, sentences: Sequence[str], search: SearchConfig | None = None
+    def translate(
+        self, texts: Sequence[str], search: SearchConfig | None = None
     ) -> Sequence[Any]: ...
 
 
@@ -442,23 +442,24 @@ def read_file_set(source: Path, references: Sequence[Path]) -> EvaluationSet:
 
 
 def evaluate(
-    translator: SentenceTranslator,
+    translator: SomeTranslator,
     test: EvaluationSet,
     search: SearchConfig | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> EvaluationReport:
-    """Translates the sentences of a set and scores what comes out.
+    """Translates a set as its users would, cut into sentences, and scores what comes
+    out.
 
     Args:
-        translator: Anything with the `translate_sentences` of `TextTranslator`.
+        translator: Anything with the `translate` of `TextTranslator`.
         test: Sentences and references.
         search: How to search; default, the translator's own options.
         progress: Called now and then with the number of sentences translated.
     """
     start = time.perf_counter()
-    best = _translate(translator, test.sources, search, progress)
+    found = _translate(translator, test.sources, search, progress)
     seconds = time.perf_counter() - start
-    hypotheses = [" ".join(hypothesis.text.split()) for hypothesis in best]
+    hypotheses = [" ".join(translation.text.split()) for translation in found]
     references = _as_lists(hypotheses, test.references)
     language = test.target_language or getattr(translator, "target_language", "")
     examples = _score_examples(test.sources, references, hypotheses, language)
@@ -476,27 +477,24 @@ def evaluate(
         worst=sorted(examples, key=lambda e: (e.chrf, e.bleu))[:NUM_EXAMPLES],
         best=sorted(examples, key=lambda e: (-e.chrf, -len(e.source)))[:NUM_EXAMPLES],
         hypotheses=hypotheses,
-        num_unfinished=sum(not hypothesis.is_finished for hypothesis in best),
+        num_unfinished=sum(not translation.is_finished for translation in found),
         seconds=round(seconds, 1),
         search=search.model_dump() if search else None,
     )
 
 
 def _translate(
-    translator: SentenceTranslator,
+    translator: SomeTranslator,
     sources: Sequence[str],
     search: SearchConfig | None,
     progress: Callable[[int], None] | None,
 ) -> list[Any]:
-    """Returns the best hypothesis of each sentence."""
-    best = []
+    found = []
     for start in range(0, len(sources), _CHUNK_SIZE):
-        chunk = sources[start : start + _CHUNK_SIZE]
-        translations = translator.translate_sentences(chunk, search)
-        best += [translation.hypotheses[0] for translation in translations]
+        found += translator.translate(sources[start : start + _CHUNK_SIZE], search)
         if progress:
-            progress(len(best))
-    return best
+            progress(len(found))
+    return found
 
 
 def _score_all_references(

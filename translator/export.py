@@ -32,7 +32,11 @@ from translator.inference import Translator, search_translations
 from translator.languages import has_ascii_digits
 from translator.placeholders import CapitalRule
 from translator.startup import silent_stderr
-from translator.text import NORMALIZATION_RULES, normalize_text
+from translator.text import (
+    MAX_SENTENCE_CHARACTERS,
+    NORMALIZATION_RULES,
+    normalize_text,
+)
 from translator.tokenizer import EOS_ID, PAD_ID, UNK_ID, Tokenizer
 from translator.translations import (
     Hypothesis,
@@ -125,6 +129,7 @@ class ServingModule(tf.Module):
         self._has_placeholders = bool(translator.tokenizer.placeholders)
         self._languages = translator.source_language, translator.target_language
         self._gap = translator.gap
+        self._longest = translator.max_sentence_characters
         self._capital_rule = translator.capital_rule
         words = sorted(translator.capital_rule.known_words) or [""]  # none is refused
         self._known_words = tf.lookup.StaticHashTable(
@@ -156,7 +161,7 @@ class ServingModule(tf.Module):
             sentences' scores, log-probabilities over length. Text without a letter or
             a digit stays as it is; its score is 0.
         """
-        texts = graph_text.split_sentences(_valid_utf8(text))
+        texts = graph_text.split_sentences(_valid_utf8(text), self._longest)
         if self._has_placeholders:
             translations, scores = self._translate_protected(texts.sentences)
         else:
@@ -438,6 +443,7 @@ def _write_facts(translator: Translator, path: Path) -> None:
     facts = {
         "name": translator.name,
         "capital_rule": translator.capital_rule.to_json(),
+        "max_sentence_characters": translator.max_sentence_characters,
         "source_language": translator.source_language,
         "target_language": translator.target_language,
         "search": translator.search.model_dump(),
@@ -465,6 +471,7 @@ class SavedModelTranslator(TextTranslator):
             SearchConfig(**facts["search"]),
             tokenizer,
             CapitalRule.from_json(facts["capital_rule"]),
+            facts.get("max_sentence_characters", MAX_SENTENCE_CHARACTERS),
         )
         self.card = facts["card"]
         # Held, as its variables live as long as it does.

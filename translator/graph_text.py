@@ -127,11 +127,11 @@ def exchange(codes, table: Exchange):
     )
 
 
-def split_sentences(text) -> SplitTexts:
+def split_sentences(text, max_characters: int = MAX_SENTENCE_CHARACTERS) -> SplitTexts:
     """Cuts texts, valid UTF-8 of shape `(B,)`, as `text.split_sentences` does."""
     codes = tf.strings.unicode_decode(text, "UTF-8")  # (B, characters)
     shapes = _split(_cut_sentences(_shape(codes)))
-    shapes = _split_further(shapes, _cut_long(shapes.values))
+    shapes = _split_further(shapes, _cut_long(shapes.values, max_characters))
     space = _characters(str.isspace)
     edges = _replace(shapes.values, f"^{space}+", rf"\0{_CUT}")
     shapes = _split_further(shapes, _replace(edges, f"{space}+$", rf"{_CUT}\0"))
@@ -254,16 +254,19 @@ def _marked(character: str) -> str:
     return f"(?:{character}{_characters(is_combining)}*)"
 
 
-def _cut_long(shapes):
+def _cut_long(shapes, limit: int):
     """Puts cuts into shapes `(P,)` that are longer than a sentence should be."""
-    limit, pattern = MAX_SENTENCE_CHARACTERS, _best_cut()
+    pattern = _best_cut()
+    first = limit // 4  # characters that are not looked at: RE2 counts only to 1,000
 
     def is_long(remaining):
         return tf.strings.length(remaining, "UTF8_CHAR") > limit
 
     def cut_one(done, remaining):
         window = tf.strings.substr(remaining, 0, limit, "UTF8_CHAR")
-        head = tf.where(is_long(remaining), _replace(window, pattern, r"\1"), "")
+        head = tf.strings.substr(window, 0, first, "UTF8_CHAR")
+        tail = _replace(_drop(window, head), pattern, r"\1")
+        head = tf.where(is_long(remaining), tf.strings.join([head, tail]), "")
         cut = tf.where(is_long(remaining), _CUT, "")
         rest = _drop(remaining, head)
         return tf.strings.join([done, head, cut]), rest
@@ -277,11 +280,10 @@ def _cut_long(shapes):
 
 
 def _best_cut() -> str:
-    """Pattern of the start of a long shape; its group is what to cut off."""
+    """Pattern of a part of a long shape; its group is what to cut off."""
     space = _characters(str.isspace)
-    some = f".{{{MAX_SENTENCE_CHARACTERS // 4},}}"
     kinds = [pattern.replace(r"\s", space) for pattern in CUT_PATTERNS]
-    return f"(?s)^({'|'.join(f'{some}(?:{kind})' for kind in kinds)}).*"
+    return f"(?s)^({'|'.join(f'.*(?:{kind})' for kind in kinds)}).*"
 
 
 def _drop(text, head):

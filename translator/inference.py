@@ -18,6 +18,7 @@ from translator.errors import UserError
 from translator.model import Seq2Seq, build_model
 from translator.placeholders import NO_NAMES, CapitalRule
 from translator.search import Hypotheses, StepResult, beam_search
+from translator.text import MAX_SENTENCE_CHARACTERS
 from translator.tokenizer import PAD_ID, Tokenizer
 from translator.translations import (
     SubwordTranslator,
@@ -112,7 +113,7 @@ class Translator(SubwordTranslator):
         config: Options of its run.
         name: What to call it.
         card: Its model card, Markdown.
-        capital_rule: See `SubwordTranslator`.
+        capital_rule, max_sentence_characters: See `SubwordTranslator`.
 
     Example:
         >>> translator = Translator.load("data/models/en-es")    # doctest: +SKIP
@@ -127,8 +128,11 @@ class Translator(SubwordTranslator):
         name: str = "",
         card: str = "",
         capital_rule: CapitalRule = NO_NAMES,
+        max_sentence_characters: int = MAX_SENTENCE_CHARACTERS,
     ):
-        super().__init__(tokenizer, config, name, card, capital_rule)
+        super().__init__(
+            tokenizer, config, name, card, capital_rule, max_sentence_characters
+        )
         self.model = model
         self.has_gates = isinstance(model, Seq2Seq)
         self._searches: dict[int, Callable[..., Hypotheses]] = {}  # by beam size

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
@@ -34,12 +35,15 @@ from translator.starting import (
     start_weights,
 )
 from translator.startup import count_cores, keep_memory, set_threads
+from translator.text import MAX_SENTENCE_CHARACTERS
 from translator.tokenizer import Tokenizer
 
 # Development pairs: of fewer, BLEU has an interval of some ten points.
 _FEWEST_DEV = 100
 # Target tokens in a part of a batch: fewer make the matrix products slow.
 _PART_TOKENS = 1_000
+# Training pairs whose lengths are looked at.
+_NUM_MEASURED = 20_000
 
 
 def find_strategy(
@@ -98,6 +102,7 @@ class PreparedRun:
             corpus_info=self.corpus.info,
             origins=self.origins,
             capital_rule=self.translator.capital_rule.to_json(),
+            max_sentence_characters=self.translator.max_sentence_characters,
         )
 
 
@@ -154,11 +159,20 @@ def prepare_run(
         f"{_length_of(config.training)}",
         highlight=False,
     )
+    longest = _longest_sentence(corpus)
+    if keeps_words:
+        longest = max(longest, facts.get("max_sentence_characters", 0))
     rule = _capital_rule(config, corpus, tokenizer)
     has_rule = keeps_words and config.data.placeholders and "capital_rule" in facts
     if has_rule and not is_reversed(config, before):
         rule = _join_rules(CapitalRule.from_json(facts["capital_rule"]), rule)
-    translator = Translator(model, tokenizer, config, capital_rule=rule)
+    translator = Translator(
+        model,
+        tokenizer,
+        config,
+        capital_rule=rule,
+        max_sentence_characters=longest,
+    )
     return PreparedRun(config, corpus, translator, origins)
 
 
@@ -255,6 +269,13 @@ def _capital_rule(
     """Returns that of the corpus. A model that copies nothing knows of no names."""
     rule = find_capital_rule(corpus.train, tokenizer.is_cut)
     return rule if config.data.placeholders else NO_NAMES._replace(folds=rule.folds)
+
+
+def _longest_sentence(corpus: PreparedCorpus) -> int:
+    """Returns how many characters a sentence may have to be translated whole: as many
+    as 99 of 100 that training sees, or those that any model bears."""
+    lengths = [len(pair.source) for pair in corpus.train.sample(_NUM_MEASURED)]
+    return max(MAX_SENTENCE_CHARACTERS, round(np.percentile(lengths, 99)))
 
 
 def _join_rules(before: CapitalRule, rule: CapitalRule) -> CapitalRule:

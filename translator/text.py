@@ -113,7 +113,7 @@ class SplitText(NamedTuple):
 # for sentences.
 TURKIC_LANGUAGES = ("tr", "az")
 WITHOUT_CAPITALS = ("ka",)
-# Longer sentences than a model sees in training come out worse than their parts.
+# A sentence up to so long is translated whole by every model: see docs/experiments.md.
 MAX_SENTENCE_CHARACTERS = 200
 
 # `graph_text` shares what follows, where it has no underscore.

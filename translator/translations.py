@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -34,6 +35,8 @@ from translator.placeholders import (
 )
 from translator.startup import count_cores
 from translator.text import (
+    MAX_SENTENCE_CHARACTERS,
+    SplitText,
     capital_letters,
     fold_capitals,
     normalize_text,
@@ -100,13 +103,23 @@ class Translation:
 
     Attributes:
         source_text: The text as it was given.
-        text: The translation, with the white space between sentences as it was.
+        parts: The text in sentences, and what stands around their translations.
         sentences: One entry a sentence; empty for blank text.
     """
 
     source_text: str
-    text: str
+    parts: SplitText
     sentences: list[SentenceTranslation]
+
+    @cached_property
+    def text(self) -> str:
+        """The translation, with the white space between sentences as it was."""
+        return self.parts.join([own.hypotheses[0].text for own in self.sentences])
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no sentence's translation was cut off at the longest allowed."""
+        return all(own.hypotheses[0].is_finished for own in self.sentences)
 
     @property
     def score(self) -> float:
@@ -168,6 +181,7 @@ class TextTranslator(ABC):
         search: How it searches when nothing else is asked for.
         tokenizer: The subwords that the network was trained on, where they are known.
         capital_rule: Which names it copies; default, none.
+        max_sentence_characters: Longest sentence that it translates whole.
 
     Attributes:
         max_characters: Longest text that `translate` takes.
@@ -193,6 +207,7 @@ class TextTranslator(ABC):
         search: SearchConfig,
         tokenizer: Tokenizer | None = None,
         capital_rule: CapitalRule = NO_NAMES,
+        max_sentence_characters: int = MAX_SENTENCE_CHARACTERS,
     ):
         self.name = name
         self.source_language = source_language
@@ -200,6 +215,7 @@ class TextTranslator(ABC):
         self.search = search
         self.tokenizer = tokenizer
         self.capital_rule = capital_rule
+        self.max_sentence_characters = max_sentence_characters
 
     @abstractmethod
     def search_sentences(
@@ -236,16 +252,19 @@ class TextTranslator(ABC):
         """
         _check_texts(texts)
         self.check_lengths(texts)
-        parts = [split_sentences(text).with_gaps(self.gap) for text in texts]
+        parts = [self.split(text) for text in texts]
         sentences = [sentence for part in parts for sentence in part.sentences]
         remaining = iter(self.translate_sentences(sentences, search, num_hypotheses))
-        translations = []
-        for text, part in zip(texts, parts, strict=True):
-            own = [next(remaining) for _ in part.sentences]
-            best = [sentence.hypotheses[0].text for sentence in own]
-            joined = part.join(best)
-            translations.append(Translation(text, joined, own))
-        return translations
+        return [
+            Translation(text, part, [next(remaining) for _ in part.sentences])
+            for text, part in zip(texts, parts, strict=True)
+        ]
+
+    def split(self, text: str) -> SplitText:
+        """Cuts a text into the sentences that are translated one by one, with what
+        stands around their translations: see `split_sentences`."""
+        parts = split_sentences(text, self.max_sentence_characters)
+        return parts.with_gaps(self.gap)
 
     def check_lengths(self, texts: Sequence[str]) -> None:
         for text in texts:
@@ -388,6 +407,7 @@ class TranslatorParts(NamedTuple):
     name: str = ""
     card: str = ""
     capital_rule: CapitalRule = NO_NAMES
+    max_sentence_characters: int = MAX_SENTENCE_CHARACTERS
 
 
 def load_parts(model_dir: Path) -> TranslatorParts:
@@ -410,7 +430,8 @@ def load_parts(model_dir: Path) -> TranslatorParts:
     name = facts.get("name", model_dir.resolve().name)
     rule = facts.get("capital_rule")
     rule = CapitalRule.from_json(rule) if rule else NO_NAMES
-    return TranslatorParts(tokenizer, config, name, card, rule)
+    longest = facts.get("max_sentence_characters", MAX_SENTENCE_CHARACTERS)
+    return TranslatorParts(tokenizer, config, name, card, rule, longest)
 
 
 class SubwordTranslator(TextTranslator):
@@ -421,7 +442,7 @@ class SubwordTranslator(TextTranslator):
         config: Options of its run.
         name: What to call it.
         card: Its model card, Markdown.
-        capital_rule: As of `TextTranslator`.
+        capital_rule, max_sentence_characters: As of `TextTranslator`.
         num_threads: How many batches are searched at the same time, each on a thread
             of its own; default, one for each core that this process may use. A single
             batch is searched by the thread that asks.
@@ -442,6 +463,7 @@ class SubwordTranslator(TextTranslator):
         name: str = "",
         card: str = "",
         capital_rule: CapitalRule = NO_NAMES,
+        max_sentence_characters: int = MAX_SENTENCE_CHARACTERS,
         num_threads: int | None = None,
     ):
         super().__init__(
@@ -451,6 +473,7 @@ class SubwordTranslator(TextTranslator):
             config.search,
             tokenizer,
             capital_rule,
+            max_sentence_characters,
         )
         self.config = config
         self.card = card
@@ -524,15 +547,14 @@ class SubwordTranslator(TextTranslator):
             UserError: As `translate`.
         """
         self.check_lengths([text, prefix])
-        parts = split_sentences(text).with_gaps(self.gap)
+        parts = self.split(text)
         sentences = parts.sentences
-        begun = [prefix] if len(sentences) < 2 else split_sentences(prefix).sentences
+        begun = [prefix] if len(sentences) < 2 else self.split(prefix).sentences
         last = max(0, len(sentences) - 1)
         begun[last:] = [" ".join(begun[last:])]
         prefixes = [*begun, *[""] * len(sentences)][: len(sentences)]
         found = self.translate_sentences(sentences, search, num_hypotheses, prefixes)
-        joined = parts.join([sentence.hypotheses[0].text for sentence in found])
-        return Translation(text, joined, found)
+        return Translation(text, parts, found)
 
     def _in_threads(
         self, find: Callable[[list[int]], HypothesisArrays], places: list[list[int]]

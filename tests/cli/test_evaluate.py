@@ -23,14 +23,9 @@ class FakeTranslator:
     def __init__(self):
         self.calls = []
 
-    def translate_sentences(self, sentences, search=None, num_hypotheses=1):
-        self.calls.append((list(sentences), search))
-        texts = [SimpleNamespace(text=s.upper(), is_finished=True) for s in sentences]
-        return [SimpleNamespace(hypotheses=[text]) for text in texts]
-
     def translate(self, texts, search=None):
         self.calls.append((list(texts), search))
-        return [SimpleNamespace(text=text.upper()) for text in texts]
+        return [SimpleNamespace(text=t.upper(), is_finished=True) for t in texts]
 
 
 @pytest.fixture

@@ -92,13 +92,14 @@ def test_every_network_translates_as_in_tensorflow(make_run, tmp_path, options):
 
 
 def test_things_to_copy_go_past_every_network(make_run, tmp_path):
-    """Catches: what is known of names, left behind at the export; a
+    """Catches: what is known of names and lengths, left behind at the export; a
     search that cannot write a placeholder."""
     run = make_run(placeholders=0.5)
     export_onnx(run, tmp_path / "out")
     light, heavy = OnnxTranslator.load(tmp_path / "out"), Translator.load(run)
     assert light.capital_rule == heavy.capital_rule
     assert light.capital_rule.known_words == {"May", "Thursday"}
+    assert light.max_sentence_characters == heavy.max_sentence_characters == 260
     texts = ["The river on Thursday, by Oyelaran: www.example.com.", "A1", "Red 🍐?"]
     for ours, theirs in zip(
         light.translate(texts), heavy.translate(texts), strict=True

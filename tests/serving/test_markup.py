@@ -46,8 +46,7 @@ def translation_of(text, targets=None, with_attention=True):
         )
         source_tokens = [f"▁{word}" for word in words] + ["</s>"]
         sentences.append(SentenceTranslation(source, source_tokens, [best]))
-    best = [sentence.hypotheses[0].text for sentence in sentences]
-    return Translation(text, split.join(best), sentences)
+    return Translation(text, split, sentences)
 
 
 def render(markup, *targets):

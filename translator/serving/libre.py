@@ -26,7 +26,6 @@ from translator.serving.markup import (
     split_markup,
 )
 from translator.serving.service import Model, NotFoundError, Service
-from translator.text import split_sentences
 from translator.translations import Translation
 
 router = APIRouter(tags=["LibreTranslate"])
@@ -222,8 +221,7 @@ async def _translate_plain(
     texts = [t.replace("\r\n", "\n") if isinstance(t, str) else t for t in texts]
     found = await service.translate(model, texts, *_search(model, num_alternatives))
     return [translation.text for translation in found], [
-        _alternatives(translation, num_alternatives, model.translator.gap)
-        for translation in found
+        _alternatives(translation, num_alternatives) for translation in found
     ]
 
 
@@ -267,15 +265,14 @@ def _search(model: Model, num_alternatives: int):
     return search, min(num_alternatives + 1, search.beam_size)
 
 
-def _alternatives(translation: Translation, count: int, gap: str) -> list[str]:
+def _alternatives(translation: Translation, count: int) -> list[str]:
     """Other translations of a text: its sentences' second best, third best, ..."""
     sentences = translation.sentences
     if not count or not sentences:
         return []
-    split = split_sentences(translation.source_text).with_gaps(gap)
     found: list[str] = []
     for rank in range(1, max(len(s.hypotheses) for s in sentences)):
-        text = split.join(
+        text = translation.parts.join(
             [s.hypotheses[min(rank, len(s.hypotheses) - 1)].text for s in sentences]
         )
         if text and text != translation.text and text not in found:

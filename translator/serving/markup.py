@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 
 from translator.alignment import link_words, words_of
-from translator.text import split_sentences
 from translator.translations import SentenceTranslation, Translation
 
 # A comment, a tag (whose quoted values may hold >), or the text up to the next one.
@@ -303,8 +302,7 @@ def place_tags(block: Block, translation: Translation) -> str | None:
     """
     if not block.spans:
         return html.escape(translation.text, quote=False)
-    sentences = [own.source_text for own in translation.sentences]
-    if sentences != split_sentences(block.text).sentences:
+    if translation.source_text != block.text:  # it was not printable
         return None
     for largest_gap in (_LARGEST_GAP, 0):
         places = _Places(translation, largest_gap)
@@ -338,16 +336,14 @@ class _Places:
         self._largest_gap = largest_gap
         # Of each sentence: where it begins, and where its translation does.
         self._sentences: list[tuple[SentenceTranslation, int, int]] = []
-        separators = split_sentences(translation.source_text).separators
         source_start = target_start = 0
-        for sentence, before in zip(translation.sentences, separators, strict=False):
-            source_start += len(before)
-            target_start = translation.text.index(
-                sentence.hypotheses[0].text, target_start
-            )
+        for sentence in translation.sentences:
+            source, target = sentence.source_text, sentence.hypotheses[0].text
+            source_start = translation.source_text.index(source, source_start)
+            target_start = translation.text.index(target, target_start)
             self._sentences.append((sentence, source_start, target_start))
-            source_start += len(sentence.source_text)
-            target_start += len(sentence.hypotheses[0].text)
+            source_start += len(source)
+            target_start += len(target)
 
     def find(self, start: int, end: int) -> tuple[int, int] | None:
         """Maps a range of the text to one of its translation; one without a word to the

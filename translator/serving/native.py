@@ -18,7 +18,6 @@ from translator.errors import UserError
 from translator.serving.access import require_access
 from translator.serving.errors import ErrorAnswer, explain
 from translator.serving.service import Model, Part, Service, join_parts
-from translator.text import MAX_SENTENCE_CHARACTERS, split_sentences
 from translator.translations import Hypothesis, SentenceTranslation, Translation
 
 router = APIRouter(prefix="/v1", tags=["translator"])
@@ -241,7 +240,8 @@ async def list_alternatives(
     _check_can_be_inspected(model)
     [text] = service.check_texts([body.text])
     prefix = service.check_prefix(body.prefix)
-    _check_is_sentence("alternatives are", split_sentences(text).sentences)
+    sentences = model.translator.split(text).sentences
+    _check_is_sentence("alternatives are", model, sentences)
     found = await service.look_inside(
         partial(inspection.alternatives, model.translator, text, prefix, body.count)
     )
@@ -283,7 +283,7 @@ async def _look_inside(
     body: TranslationRequest,
 ) -> None:
     """Adds the tree and the gates of a single sentence to its answer."""
-    _check_is_sentence("tree and gates are", translation.sentences, at_least=1)
+    _check_is_sentence("tree and gates are", model, translation.sentences, at_least=1)
     [sentence], [sentence_answer] = (
         translation.sentences,
         answer.translations[0].sentences,
@@ -321,10 +321,13 @@ def _read_gates(*arguments: Any) -> list[GatesAnswer]:
     ]
 
 
-def _check_is_sentence(what: str, sentences: Sequence, at_least: int = 0) -> None:
+def _check_is_sentence(
+    what: str, model: Model, sentences: Sequence, at_least: int = 0
+) -> None:
     if not at_least <= len(sentences) <= 1:
+        longest = model.translator.max_sentence_characters
         raise UserError(
-            f"{what} for a single sentence of at most {MAX_SENTENCE_CHARACTERS} "
+            f"{what} for a single sentence of at most {longest} "
             f"characters. Received: {len(sentences)}."
         )
 

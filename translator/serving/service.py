@@ -12,7 +12,7 @@ from translator.config import SearchConfig, parse_config
 from translator.errors import UserError
 from translator.languages import language_name
 from translator.serving.gathering import BusyError, Gatherer
-from translator.text import printable, split_sentences
+from translator.text import SplitText, printable
 from translator.translations import SentenceTranslation, TextTranslator, Translation
 
 # What a warm-up translates: it traces, and loads what is loaded at first use.
@@ -350,9 +350,9 @@ class Service:
         search = search or model.translator.search
         self.check_num_hypotheses(model, num_hypotheses, search)
         deadline = self._deadline()
-        gap = model.translator.gap
+        splits = map(model.translator.split, texts)
         places = [
-            place for i, text in enumerate(texts) for place in _places(i, text, gap)
+            place for i, split in enumerate(splits) for place in _places(i, split)
         ]
         start, size = 0, _FIRST_GROUP
         while group := places[start : start + size]:
@@ -383,21 +383,15 @@ def join_parts(texts: Sequence[str], parts: Sequence[Part]) -> list[Translation]
     translations = []
     for index, text in enumerate(texts):
         own = [part for part in parts if part.text_index == index]
-        pieces = [
-            part.before + part.translation.hypotheses[0].text + part.after
-            for part in own
-        ]
-        joined = "".join(pieces) if own else text
         sentences = [part.translation for part in own]
-        translations.append(Translation(text, joined, sentences))
+        separators = [*(part.before for part in own), own[-1].after if own else text]
+        split = SplitText([sentence.source_text for sentence in sentences], separators)
+        translations.append(Translation(text, split, sentences))
     return translations
 
 
-def _places(
-    text_index: int, text: str, gap: str
-) -> list[tuple[int, int, str, str, str]]:
+def _places(text_index: int, split: SplitText) -> list[tuple[int, int, str, str, str]]:
     """Text and sentence index, what stands before and after, and the sentence."""
-    split = split_sentences(text).with_gaps(gap)
     last = len(split.sentences) - 1
     return [
         (text_index, i, split.separators[i], split.separators[-1] * (i == last), own)

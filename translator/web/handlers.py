@@ -28,7 +28,7 @@ from translator.inspection import (
 )
 from translator.serving.files import MAX_TEXTS
 from translator.serving.service import Limits
-from translator.text import SplitText, printable, split_sentences
+from translator.text import SplitText, printable
 from translator.translations import Hypothesis, SentenceTranslation
 from translator.web.markup import (
     alignment_markup,
@@ -144,7 +144,7 @@ class Handlers:
         sentences = translation.sentences
         return Shown(
             title,
-            split_sentences(text).with_gaps(translator.gap),
+            translation.parts,
             sentences,
             [sentence.hypotheses for sentence in sentences],
             [0] * len(sentences),
