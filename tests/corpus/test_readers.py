@@ -118,6 +118,28 @@ def test_what_looks_like_pairs_and_is_none(tmp_path, content, message):
         list(read_pairs([path]))
 
 
+def test_cells_with_commas_of_a_spreadsheet(tmp_path):
+    """Catches: quotation marks that training takes for the sentence's; in a text that
+    none wrote, a quotation's lost."""
+    lines = [
+        ('"Yes, sir."', '"Sí, señor."'),
+        ('"No, ""sir""."', '"No, ""señor""."'),
+        ('"Thanks"', "Gracias"),
+    ]
+    path = tmp_path / "pairs.tsv"
+    path.write_text("".join(f"{a}\t{b}\n" for a, b in lines), "utf-8")
+    assert list(read_pairs([path])) == [
+        ("Yes, sir.", "Sí, señor."),
+        ('No, "sir".', 'No, "señor".'),
+        ("Thanks", "Gracias"),
+    ]
+    lines.append(("Well, no", "Pues no"))
+    path.write_text("".join(f"{a}\t{b}\n" for a, b in lines), "utf-8")
+    found = list(read_pairs([path]))
+    assert found[0] == lines[0] and found[2] == lines[2]
+    assert found[1] == ('No, "sir".', 'No, "señor".')
+
+
 def test_numbers_with_their_words_are_pairs(tmp_path):
     path = write(tmp_path / "pairs.tsv", "1\tone\n2\ttwo\n")
     assert list(read_pairs([path])) == [Pair("1", "one"), Pair("2", "two")]
@@ -246,7 +268,7 @@ def test_members_with_dangerous_names_write_nothing(tmp_path):
 
 def test_reading_is_lazy(tmp_path):
     """Catches: a reader that loads the whole file before its first pair."""
-    path = write(tmp_path / "pairs.tsv", b"a\tb\n" * 90 + b"broken \xff\n")
+    path = write(tmp_path / "pairs.tsv", b"a\tb\n" * 2_000 + b"broken \xff\n")
     assert next(read_pairs([path])) == Pair("a", "b")
 
 

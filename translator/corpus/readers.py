@@ -14,7 +14,7 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice, zip_longest
 from pathlib import Path
@@ -34,8 +34,10 @@ MAX_COMPRESSION = 200
 _LANGUAGE = "([a-z]{2}(?:[-_][A-Z][A-Za-z]+)?)"
 _LANGUAGES = re.compile(f"{_LANGUAGE}-{_LANGUAGE}")
 _COMPRESSION_SUFFIXES = (".gz", ".zip")
-# Lines that tell whether the first column holds sentences.
-_NUM_SAMPLE_LINES = 50
+# Lines that tell whether the first column holds sentences, and who wrote them.
+_NUM_SAMPLE_LINES = 1_000
+# Cells with a comma that tell whether a spreadsheet wrote them.
+_FEWEST_CELLS = 3
 _READ_ERRORS = (OSError, EOFError, zlib.error, zipfile.BadZipFile)
 _ZIP_MARK = b"PK\x03\x04"  # of .xlsx, too
 _UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -124,18 +126,32 @@ def _read_columns(path: Path, member: str) -> Iterator[Pair]:
             "the source language should be. Keep the two columns of sentences, such as "
             f"by: cut -f{kept}."
         )
+    has_quotes = _is_of_spreadsheet(cell for row in sample for cell in row[:2])
     for row in chain(sample, rows):
-        yield Pair(_unquote(row[0]), _unquote(row[1]))
+        source, target = (_unquote(cell, has_quotes) for cell in row[:2])
+        yield Pair(source, target)
 
 
-def _unquote(cell: str) -> str:
-    """Returns a cell without the quotation marks that a spreadsheet put around it, as
-    those inside are doubled. Others may be the sentence's own."""
+def _is_of_spreadsheet(cells: Iterable[str]) -> bool:
+    """Whether all cells with a comma are between quotation marks, as Excel's text with
+    tabs has them."""
+    with_comma = [cell for cell in cells if "," in cell]
+    return len(with_comma) >= _FEWEST_CELLS and all(map(_is_quoted, with_comma))
+
+
+def _is_quoted(cell: str) -> bool:
+    """Whether there are quotation marks around a cell, and all inside are doubled."""
+    inner = cell[1:-1].replace('""', "")
+    return len(cell) > 1 and cell[0] == cell[-1] == '"' and '"' not in inner
+
+
+def _unquote(cell: str, is_of_spreadsheet: bool) -> str:
+    """Returns a cell without the quotation marks that a spreadsheet put around it:
+    without one, they are the sentence's own unless those inside are doubled."""
     inner = cell[1:-1]
-    is_quoted = len(cell) > 1 and cell[0] == cell[-1] == '"' and '""' in inner
-    if not is_quoted or '"' in inner.replace('""', ""):
-        return cell
-    return inner.replace('""', '"')
+    if _is_quoted(cell) and (is_of_spreadsheet or '""' in inner):
+        return inner.replace('""', '"')
+    return cell
 
 
 def _rows(path: Path, member: str) -> Iterator[list[str]]:
