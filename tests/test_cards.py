@@ -111,6 +111,17 @@ def test_scores_come_with_interval_and_signature(tmp_path):
     card = card_of(tmp_path)
     rows = [line for line in card.splitlines() if line.startswith(("| dev", "| test"))]
     assert len(rows) == 4 and rows[0].startswith("| dev | BLEU | 41.0")
+    assert "too high" not in card
+
+
+def test_scores_of_what_was_trained_before_are_marked(tmp_path):
+    """Catches: a test set that the model to start from had learned, as if it were new;
+    a note on a set without scores."""
+    make_run(tmp_path, trained_before={"test": 3, "other": 4})
+    write_report(tmp_path, "test", 43.21)
+    write_report(tmp_path, "dev", 43.21)
+    [note] = [line for line in card_of(tmp_path).splitlines() if "too high" in line]
+    assert note.startswith("Of `test`, 3 sentences had been in the training")
 
 
 @pytest.mark.parametrize(

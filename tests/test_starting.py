@@ -8,10 +8,13 @@ import pytest
 
 from translator.checkpoints import save_weights
 from translator.config import ModelConfig, make_config, save_config
+from translator.corpus import CorpusSets, Pair, write_pairs
+from translator.corpus.cleaning import CleaningReport
 from translator.corpus.generated import generate_pairs
 from translator.errors import UserError
 from translator.model import build_model
 from translator.starting import (
+    count_trained_before,
     inherit_options,
     is_reversed,
     keeps_subwords,
@@ -178,6 +181,23 @@ def test_subwords_that_both_know_keep_their_vectors(tmp_path, is_tied):
     theirs = [own for own in trained.weights if own.shape[:1] != known_size]
     for weight, other in zip(others, theirs, strict=True):
         np.testing.assert_allclose(np.asarray(weight.value), np.asarray(other.value))
+
+
+def test_what_a_model_was_trained_on_is_no_test(tmp_path):
+    """Catches: sentences that differ in a mark only; the other side of a model that
+    translates the other way; a packed model, which has no pairs."""
+    trained = [Pair("Rain falls.", "Llueve."), Pair("Nobody sings.", "Nadie canta.")]
+    tests = {
+        "test": [Pair("rain falls", "x"), Pair("We run.", "y"), Pair("Llueve", "z")],
+        "other": [Pair("We run.", "Corremos.")],
+    }
+    dev = [Pair("Nobody sings!", "x"), Pair("Rain falls.", "y")]
+    sets = CorpusSets(dev, tests, {}, {}, CleaningReport())
+    assert count_trained_before(sets, tmp_path, False) == {}
+    (tmp_path / "data").mkdir()
+    write_pairs(tmp_path / "data" / "train.tsv", trained)
+    assert count_trained_before(sets, tmp_path, False) == {"dev": 2, "test": 1}
+    assert count_trained_before(sets, tmp_path, True) == {"test": 1}
 
 
 def test_weights_of_another_form_are_refused(tmp_path):

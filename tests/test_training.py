@@ -979,21 +979,29 @@ ONLY_LOOKING = {
 }
 
 
-def test_a_run_starts_from_another(finished, tmp_path):
+def test_a_run_starts_from_another(finished, tmp_path, capsys):
     """Catches: random weights or another vocabulary; a run that cannot go on when the
-    other one is gone; names or credits of the first corpus that are lost."""
+    other one is gone; names or credits of the first corpus that are lost; sentences of
+    its training that are tests now, without a word."""
     start, run_dir = tmp_path / "start", tmp_path / "adapted"
     shutil.copytree(finished, start)
     path = tmp_path / "others.en-es.tsv"
     pairs = islice(generate_pairs(("en", "es"), seed=9), 300)
-    path.write_text("".join(f"{pair.source}\t{pair.target}\n" for pair in pairs))
+    others = [f"{pair.source}\t{pair.target}\n" for pair in pairs]
+    known = (finished / "data" / "train.tsv").read_text("utf-8")
+    path.write_text("".join(others) + known, "utf-8")
     options = {"start_from": str(start), "corpus": (str(path),)} | ONLY_LOOKING
     with interruption(2):
         train(make_config(options=options), run_dir)
+    told = " ".join(capsys.readouterr().err.split())
+    trained_before = load_run_config(run_dir)[1]["trained_before"]
+    counts = ", ".join(f"{n} of {name}" for name, n in trained_before.items())
+    assert f"was trained on held-out sentences ({counts}): scores will be" in told
     shutil.rmtree(start)
     config, _ = load_run_config(run_dir)
     assert config.model == number_options().model
     train(config, run_dir, resume=True)
+    assert load_run_config(run_dir)[1]["trained_before"] == trained_before
     expected, found = (
         load_arrays(folder / BEST_NAME) for folder in (finished, run_dir)
     )

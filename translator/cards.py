@@ -37,7 +37,7 @@ def write_card(run_dir: Path) -> None:
     sections = (
         _front_matter(config, facts["corpus_info"]),
         _summary(config, facts),
-        _scores(run_dir),
+        _scores(run_dir, facts.get("trained_before", {})),
         _robustness(run_dir),
         _training(run_dir, config, facts),
         _corpora(
@@ -123,11 +123,17 @@ def _summary(config: Config, facts: dict[str, Any]) -> str:
     )
 
 
-def _scores(run_dir: Path) -> str:
+def _scores(run_dir: Path, trained_before: dict[str, int]) -> str:
     """Scores of `translator evaluate`, if there are any."""
-    rows = []
+    rows, notes = [], []
     for path in sorted((run_dir / EVALUATION_DIR).glob("*/report.json")):
         report = json.loads(path.read_text("utf-8"))
+        if count := trained_before.get(path.parent.name):
+            notes.append(
+                f"Of `{path.parent.name}`, {_count(count, 'sentence')} had been in the "
+                "training of the model that this one started from, so its scores are "
+                "too high."
+            )
         for metric, name in (("bleu", "BLEU"), ("chrf", "chrF")):
             score = report["scores"][metric]
             signature = score["signature"].replace("|", "\\|")  # or it ends the cell
@@ -141,7 +147,7 @@ def _scores(run_dir: Path) -> str:
         "| set | metric | score (95% interval) | sacreBLEU signature |",
         "| --- | --- | --- | --- |",
     ]
-    return "## Scores\n\n" + "\n".join([*header, *rows])
+    return "\n\n".join(["## Scores", "\n".join([*header, *rows]), *notes])
 
 
 def _robustness(run_dir: Path) -> str:

@@ -29,6 +29,7 @@ from translator.placeholders import (
     find_capital_rule,
 )
 from translator.starting import (
+    count_trained_before,
     inherit_options,
     is_reversed,
     keeps_subwords,
@@ -83,12 +84,15 @@ class PreparedRun:
         corpus: Training and development pairs.
         translator: Of the network to train.
         origins: The corpora of the models that it started from, the newest first.
+        trained_before: Held-out set -> how many of its sentences these were trained on,
+            where there are any.
     """
 
     config: Config
     corpus: PreparedCorpus
     translator: Translator
     origins: list[CorpusInfo]
+    trained_before: dict[str, int]
 
     def save(self, run_dir: Path) -> None:
         """Writes the options, and facts that the model is loaded with."""
@@ -101,6 +105,7 @@ class PreparedRun:
             vocabulary_size=tokenizer.vocabulary_size,
             corpus_info=self.corpus.info,
             origins=self.origins,
+            trained_before=self.trained_before,
             capital_rule=self.translator.capital_rule.to_json(),
             max_sentence_characters=self.translator.max_sentence_characters,
         )
@@ -143,29 +148,26 @@ def prepare_run(
     with strategy.scope():
         model = build_model(config.model, tokenizer.vocabulary_size)
     origins = facts.get("origins", [])
+    trained_before = facts.get("trained_before", {})
     if known and not resume:
         num_known = start_weights(model, tokenizer, known)
         origins = [facts["corpus_info"], *origins]
-        if num_known < tokenizer.vocabulary_size:
-            console.print(
-                f"{known} translates other languages: new subwords, "
-                f"{num_known:,} of them known to it",
-                markup=False,
-                highlight=False,
-            )
+        trained_before = {}
+        if keeps_words:
+            swaps = is_reversed(config, before)
+            trained_before = count_trained_before(corpus, known, swaps)
+        _tell_start(known, num_known, tokenizer, trained_before, console)
     console.print(
         f"{model.count_params():,} parameters, {tokenizer.vocabulary_size:,} subwords, "
         f"products in {keras.config.dtype_policy().compute_dtype}; at most "
         f"{_length_of(config.training)}",
         highlight=False,
     )
-    longest = _longest_sentence(corpus)
-    if keeps_words:
+    rule, longest = _capital_rule(config, corpus, tokenizer), _longest_sentence(corpus)
+    if keeps_words and not is_reversed(config, before):
         longest = max(longest, facts.get("max_sentence_characters", 0))
-    rule = _capital_rule(config, corpus, tokenizer)
-    has_rule = keeps_words and config.data.placeholders and "capital_rule" in facts
-    if has_rule and not is_reversed(config, before):
-        rule = _join_rules(CapitalRule.from_json(facts["capital_rule"]), rule)
+        if config.data.placeholders and "capital_rule" in facts:
+            rule = _join_rules(CapitalRule.from_json(facts["capital_rule"]), rule)
     translator = Translator(
         model,
         tokenizer,
@@ -173,7 +175,7 @@ def prepare_run(
         capital_rule=rule,
         max_sentence_characters=longest,
     )
-    return PreparedRun(config, corpus, translator, origins)
+    return PreparedRun(config, corpus, translator, origins, trained_before)
 
 
 def _known_dir(config: Config, run_dir: Path, resume: bool) -> Path | None:
@@ -181,6 +183,33 @@ def _known_dir(config: Config, run_dir: Path, resume: bool) -> Path | None:
     if resume:
         return run_dir
     return Path(config.training.start_from) if config.training.start_from else None
+
+
+def _tell_start(
+    start: Path,
+    num_known: int,
+    tokenizer: Tokenizer,
+    trained_before: dict[str, int],
+    console: Console,
+) -> None:
+    """Says what the user of a model to start from should know."""
+    if num_known < tokenizer.vocabulary_size:
+        console.print(
+            f"{start} translates other languages: new subwords, {num_known:,} of them "
+            "known to it",
+            markup=False,
+            highlight=False,
+        )
+    if trained_before:
+        sets = ", ".join(
+            f"{count:,} of {name}" for name, count in trained_before.items()
+        )
+        console.print(
+            f"{start} was trained on held-out sentences ({sets}): scores will be too "
+            "high. Give others with --dev-corpus, and to `evaluate`.",
+            markup=False,
+            highlight=False,
+        )
 
 
 def _length_of(config: TrainingConfig) -> str:

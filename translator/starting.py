@@ -19,13 +19,17 @@ import numpy as np
 
 from translator.checkpoints import (
     BEST_NAME,
+    DATA_NAME,
     TOKENIZER_NAME,
     assign_arrays,
     load_arrays,
     load_run_config,
 )
 from translator.config import Config, SearchConfig, option_fields
+from translator.corpus import CorpusSets, PairFile
+from translator.corpus.keeping import TRAIN_NAME
 from translator.corpus.origins import UNKNOWN_LANGUAGE, find_origin
+from translator.corpus.splitting import sentence_key
 from translator.errors import UserError
 from translator.tokenizer import Tokenizer
 
@@ -96,6 +100,33 @@ def is_reversed(config: Config, start: Config) -> bool:
     """Whether a training learns the way back of the model that it starts from."""
     ours, theirs = _languages(config), _languages(start)
     return ours != theirs and ours == theirs[::-1]
+
+
+def count_trained_before(
+    sets: CorpusSets, run_dir: Path, swaps: bool
+) -> dict[str, int]:
+    """Returns how many sentences of each held-out set a model was trained on.
+
+    Args:
+        sets: Of a training that starts from it.
+        run_dir: Its folder. One without its pairs, as it was packed, tells of none.
+        swaps: Whether it translates the other way.
+
+    Returns:
+        Name of a set -> number, where there are any.
+    """
+    path = run_dir / DATA_NAME / TRAIN_NAME
+    if not path.exists():
+        return {}
+    held_out = {"dev": sets.dev, **sets.tests}
+    wanted = {
+        name: {sentence_key(pair.source) for pair in pairs}
+        for name, pairs in held_out.items()
+    }
+    wanted_keys = set().union(*wanted.values())
+    sources = (pair.target if swaps else pair.source for pair in PairFile(path))
+    known = wanted_keys.intersection(map(sentence_key, sources))
+    return {name: len(keys & known) for name, keys in wanted.items() if keys & known}
 
 
 def start_weights(model, tokenizer: Tokenizer, run_dir: Path) -> int:
