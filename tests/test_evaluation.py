@@ -27,10 +27,8 @@ from translator.evaluation import (
     evaluate,
     read_corpus_set,
     read_file_set,
-    score,
-    score_tokenized,
-    tokenize_moses,
 )
+from translator.scoring import score, score_tokenized, tokenize_moses
 
 SHARED_DATA = Path(__file__).parents[1].parent / "shared" / "data"
 WORDS = "la casa roja , grande ¿ quién come pan con María 12,5 : sí".split()

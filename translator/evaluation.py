@@ -1,14 +1,11 @@
-"""How good translations are: BLEU and chrF with intervals, by length, with examples.
-
-All scores are percentages, 0 to 100.
-"""
+"""How good a model is: scores of a set, all of it and by length, with examples."""
 
 import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain, zip_longest
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,8 +13,6 @@ from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
-from sacrebleu.metrics import BLEU, CHRF
-from sacrebleu.metrics.base import Metric
 
 from translator.config import DataConfig, SearchConfig
 from translator.corpus import (
@@ -31,12 +26,22 @@ from translator.corpus import (
 from translator.corpus.keeping import TRAIN_NAME
 from translator.corpus.readers import read_lines
 from translator.errors import UserError
-from translator.languages import bleu_tokenizer, has_spaces
+from translator.languages import has_spaces
+from translator.scoring import (
+    Chrf,
+    References,
+    Score,
+    Scores,
+    as_lists,
+    as_streams,
+    exact_match_rate,
+    make_bleu,
+    rounded,
+    score,
+    score_tokenized,
+)
 from translator.text import normalize_text
 from translator.words import split_words
-
-# One reference a sentence, or any number of them.
-References = Sequence[str] | Sequence[Sequence[str]]
 
 # Words of the source sentence, from and to. The last bin has no end.
 LENGTH_BINS = ((1, 5), (6, 10), (11, 20), (21, None))
@@ -46,7 +51,6 @@ NUM_EXAMPLES = 10
 USUAL_LENGTH = 10
 USUAL_COUNT = 3
 
-_NUM_RESAMPLES = 1_000
 # Sentences between calls of `progress`: enough to fill batches of one length.
 _CHUNK_SIZE = 512
 
@@ -88,41 +92,7 @@ class EvaluationSet:
         known = (self.references, self.all_references, self.tokenized_references)
         for references in known:
             if references is not None:
-                _as_lists(self.sources, references)
-
-
-@dataclass(frozen=True)
-class Score:
-    """A corpus score with its 95% interval.
-
-    Attributes:
-        score: 0 to 100.
-        low: Lower end of the interval, by bootstrap over the sentences (Koehn 2004).
-        high: Upper end.
-        signature: sacreBLEU's: everything that somebody needs to get the same number.
-    """
-
-    score: float
-    low: float
-    high: float
-    signature: str
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Scores of a set of sentences.
-
-    Attributes:
-        bleu: BLEU (Papineni et al. 2002), cased, on plain text.
-        chrf: chrF2 (Popović 2015): n-grams of characters; kinder to other endings.
-        exact_match: Percentage of the sentences that equal a reference.
-        num_sentences: Sentences in the set.
-    """
-
-    bleu: Score
-    chrf: Score
-    exact_match: float
-    num_sentences: int
+                as_lists(self.sources, references)
 
 
 @dataclass(frozen=True)
@@ -207,7 +177,7 @@ class EvaluationReport:
         content = asdict(self)
         files = {"hypotheses.txt": content.pop("hypotheses")}
         if test:
-            references = _as_lists(test.sources, test.references)
+            references = as_lists(test.sources, test.references)
             files["sources.txt"] = test.sources
             files["references.txt"] = [own[0] for own in references]
         try:
@@ -260,9 +230,9 @@ class EvaluationReport:
         table = Table("", box=box.SIMPLE_HEAD)
         table.add_column("score", justify="right")
         table.add_column("95% interval", justify="right")
-        for name, score in self._score_rows():
-            interval = f"{score.low:.1f} to {score.high:.1f}"
-            table.add_row(name, f"{score.score:.1f}", interval)
+        for name, own in self._score_rows():
+            interval = f"{own.low:.1f} to {own.high:.1f}"
+            table.add_row(name, f"{own.score:.1f}", interval)
         table.add_row("exact match", f"{self.scores.exact_match:.1f}", "")
         return table
 
@@ -284,70 +254,6 @@ class EvaluationReport:
                 *("" if number is None else f"{number:.1f}" for number in numbers),
             )
         return table
-
-
-def score(
-    hypotheses: Sequence[str], references: References, language: str = ""
-) -> Scores:
-    """Scores translations by sacreBLEU, with 95% bootstrap intervals.
-
-    Args:
-        hypotheses: The translations.
-        references: For each either one reference or a list of at least one; their
-            number may vary.
-        language: Code of their language; see `languages.bleu_tokenizer`.
-
-    Raises:
-        UserError: No hypotheses, as many references, or none for a sentence.
-
-    Example:
-        >>> scores = score(["El gato come."], [["Un gato come.", "El gato come."]])
-        >>> scores.bleu.score, scores.exact_match
-        (100.0, 100.0)
-    """
-    references = _as_lists(hypotheses, references)
-    return Scores(
-        bleu=_with_interval(_bleu(language), hypotheses, references),
-        chrf=_with_interval(_CHRF(), hypotheses, references),
-        exact_match=_exact_match(hypotheses, references),
-        num_sentences=len(hypotheses),
-    )
-
-
-def score_tokenized(
-    hypotheses: Sequence[str], tokenized_references: Sequence[str], language: str
-) -> Score:
-    """Returns the BLEU that Multi30k papers report: another scale than `score`'s.
-
-    Args:
-        hypotheses: The translations, plain text.
-        tokenized_references: Lower-cased, Moses-tokenised; see `tokenize_moses`.
-        language: Code of their language.
-    """
-    return _with_interval(
-        BLEU(tokenize="none", lowercase=True, force=True),
-        tokenize_moses(hypotheses, language),
-        _as_lists(hypotheses, tokenized_references),
-    )
-
-
-def tokenize_moses(texts: Sequence[str], language: str) -> list[str]:
-    """Returns the texts lower-cased, normalised and tokenised, in this order.
-
-    Applied to the 6,000 raw references of Multi30k's tests it gives the official
-    tokenised ones, but for one line.
-
-    Example:
-        >>> tokenize_moses(["Ein Mann ruft: »Halt!«"], "de")
-        ['ein mann ruft : &quot; halt ! &quot;']
-    """
-    from sacremoses import MosesPunctNormalizer, MosesTokenizer
-
-    normalizer, tokenizer = MosesPunctNormalizer(language), MosesTokenizer(language)
-    return [
-        tokenizer.tokenize(normalizer.normalize(text.lower()), return_str=True)
-        for text in texts
-    ]
 
 
 def read_corpus_set(
@@ -460,7 +366,7 @@ def evaluate(
     found = _translate(translator, test.sources, search, progress)
     seconds = time.perf_counter() - start
     hypotheses = [" ".join(translation.text.split()) for translation in found]
-    references = _as_lists(hypotheses, test.references)
+    references = as_lists(hypotheses, test.references)
     language = test.target_language or getattr(translator, "target_language", "")
     examples = _score_examples(test.sources, references, hypotheses, language)
     return EvaluationReport(
@@ -511,75 +417,6 @@ def _score_tokenized(test: EvaluationSet, hypotheses: list[str]) -> Score | None
     return score_tokenized(hypotheses, test.tokenized_references, test.target_language)
 
 
-def _as_lists(sentences: Sequence[str], references: References) -> list[list[str]]:
-    """Checks the references and returns a list of them for each sentence."""
-    if not sentences:
-        raise UserError("there are no sentences to score.")
-    if len(references) != len(sentences):
-        raise UserError(
-            "there must be a reference for each sentence. "
-            f"Received: {len(references)} for {len(sentences)} sentences."
-        )
-    lists = [[r] if isinstance(r, str) else list(r) for r in references]
-    if not all(lists):
-        raise UserError(
-            f"there must be a reference for each sentence. Received: none for "
-            f"sentence {lists.index([]) + 1}."
-        )
-    return lists
-
-
-def _streams(references: list[list[str]]) -> list[tuple[str | None, ...]]:
-    """Turns references by sentence into sacreBLEU's order: by rank, None for none."""
-    return list(zip_longest(*references))
-
-
-def _bleu(language: str, **options: Any) -> BLEU:
-    # `force` is about a warning, not about the score.
-    return BLEU(tokenize=bleu_tokenizer(language), force=True, **options)
-
-
-class _CHRF(CHRF):
-    """chrF whose bootstrap does not fail on a small or bad set.
-
-    sacreBLEU 2.6.0 mixes `float` zeros with `numpy.float32` scores there, and
-    `statistics.mean` raises `TypeError: don't know how to coerce float and float32`.
-    """
-
-    def _compute_score_from_stats(self, stats):
-        return super()._compute_score_from_stats([float(count) for count in stats])
-
-
-def _with_interval(
-    metric: Metric, hypotheses: Sequence[str], references: list[list[str]]
-) -> Score:
-    result = metric.corpus_score(
-        hypotheses, _streams(references), n_bootstrap=_NUM_RESAMPLES
-    )
-    signature = str(metric.get_signature())
-    # Only its JSON tells the interval; it leaves out one around zero.
-    facts = json.loads(result.format(width=4, signature=signature, is_json=True))
-    middle = facts.get("confidence_mean", result.score)
-    margin = facts.get("confidence_var", 0.0)
-    return Score(
-        score=_round(result.score),
-        low=_round(max(0.0, middle - margin)),
-        high=_round(min(100.0, middle + margin)),
-        signature=signature,
-    )
-
-
-def _round(score: float) -> float:
-    # Also turns sacreBLEU's 100.00000000000004 into 100.
-    return round(float(score), 4)
-
-
-def _exact_match(hypotheses: Sequence[str], references: list[list[str]]) -> float:
-    pairs = zip(hypotheses, references, strict=True)
-    matches = sum(hypothesis in wanted for hypothesis, wanted in pairs)
-    return _round(100.0 * matches / len(hypotheses))
-
-
 def _lengths(sources: Sequence[str], language: str) -> list[int]:
     """In words, or characters of a language that has no spaces between them."""
     if has_spaces(language):
@@ -612,13 +449,13 @@ def _score_bin(
 ) -> LengthScores:
     if not hypotheses:
         return LengthScores(words, 0)
-    streams = _streams(references)
+    streams = as_streams(references)
     return LengthScores(
         words,
         len(hypotheses),
-        bleu=_round(_bleu(language).corpus_score(hypotheses, streams).score),
-        chrf=_round(CHRF().corpus_score(hypotheses, streams).score),
-        exact_match=_exact_match(hypotheses, references),
+        bleu=rounded(make_bleu(language).corpus_score(hypotheses, streams).score),
+        chrf=rounded(Chrf().corpus_score(hypotheses, streams).score),
+        exact_match=exact_match_rate(hypotheses, references),
     )
 
 
@@ -628,14 +465,14 @@ def _score_examples(
     hypotheses: list[str],
     language: str,
 ) -> list[Example]:
-    bleu, chrf = _bleu(language, effective_order=True), CHRF()
+    bleu, chrf = make_bleu(language, effective_order=True), Chrf()
     return [
         Example(
             source,
             wanted,
             hypothesis,
-            chrf=_round(chrf.sentence_score(hypothesis, wanted).score),
-            bleu=_round(bleu.sentence_score(hypothesis, wanted).score),
+            chrf=rounded(chrf.sentence_score(hypothesis, wanted).score),
+            bleu=rounded(bleu.sentence_score(hypothesis, wanted).score),
         )
         for source, wanted, hypothesis in zip(
             sources, references, hypotheses, strict=True

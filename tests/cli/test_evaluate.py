@@ -48,10 +48,16 @@ def run_dir(tmp_path) -> Path:
     return folder
 
 
-def run(*arguments):
+def typer_app() -> typer.Typer:
     app = typer.Typer()
     app.command()(evaluate)
-    result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    return app
+
+
+def run(*arguments):
+    result = CliRunner().invoke(
+        typer_app(), list(map(str, arguments)), catch_exceptions=False
+    )
     assert result.exit_code == 0, result.output
     return result
 
@@ -75,6 +81,29 @@ def test_a_set_of_the_corpus_is_evaluated(split, run_dir, translator):
     assert f"{split}: {len(lines)} sentences" in result.stdout
     assert "tok:13a" in result.stdout
     assert str(directory) in result.stderr
+
+
+def test_two_models_are_compared(run_dir, translator, monkeypatch, tmp_path):
+    """Catches: a comparison with itself; one that is found to be impossible only when
+    all is translated."""
+    arguments = (run_dir, "--split", "dev")
+    result = CliRunner().invoke(
+        typer_app(), [*map(str, arguments), "--baseline", str(tmp_path / "none")]
+    )
+    assert isinstance(result.exception, UserError) and not translator.calls
+    run(*arguments, "--output", tmp_path / "before")
+    monkeypatch.setattr(
+        translator,
+        "translate",
+        lambda texts, search=None: [
+            SimpleNamespace(text=text.lower(), is_finished=True) for text in texts
+        ],
+    )
+    result = run(*arguments, "--baseline", tmp_path / "before")
+    assert f"Against {tmp_path / 'before'}" in result.stdout.replace("\n", "")
+    path = run_dir / "evaluation" / "dev" / "comparison.json"
+    _, chrf = json.loads(path.read_text("utf-8"))["differences"]
+    assert chrf["baseline"] == 100.0 and chrf["score"] < 100.0
 
 
 @pytest.mark.parametrize("split", ["test", "unusual"])

@@ -58,6 +58,13 @@ def evaluate(
             "full stop, unseen names and numbers, emoji and more.",
         ),
     ] = False,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run folder of another model, evaluated on the same set, or a folder "
+            "of --output: tell whether this one is better, and where.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(help="Folder for the report. Default: RUN/evaluation/NAME."),
@@ -68,7 +75,8 @@ def evaluate(
     Prints scores with 95% intervals and sacreBLEU's signatures, scores by length of
     the source, the worst and the best translations. Writes all translations to
     hypotheses.txt, beside sources.txt and references.txt, and the rest to report.json;
-    with --robustness, what altered input costs to robustness.json.
+    with --robustness, what altered input costs to robustness.json; with --baseline, how
+    sure it is that this model is better to comparison.json.
 
     Example: translator evaluate data/models/en-es --split dev
     """
@@ -87,9 +95,11 @@ def evaluate(
     else:
         test = _read_set(run, corpus or [], split)
     from translator.cli.translate import change_search
+    from translator.comparison import compare, read_baseline
     from translator.evaluation import evaluate as evaluate_set
     from translator.loading import load_translator
 
+    others = read_baseline(baseline, test) if baseline else []
     translator = load_translator(run, ensemble or ())
     search = change_search(translator.search, options)
     with Progress(console=Console(stderr=True), transient=True) as progress:
@@ -100,6 +110,11 @@ def evaluate(
     output_dir = output or run / "evaluation" / test.name
     report.save(output_dir, test)
     Console().print(report.render())
+    if baseline:
+        language = test.target_language or translator.target_language
+        comparison = compare(report, test, others, str(baseline), language)
+        comparison.save(output_dir)
+        Console().print(comparison.render())
     if robustness:
         _measure_robustness(translator, test, search, output_dir)
     _update_card(run, output)
