@@ -326,14 +326,16 @@ def test_a_packed_run_quotes_no_sentence(tmp_path):
     records = [{"step": 1, "loss": 2.5}, {"step": 2, "samples": ["Quoted one."]}]
     lines = "".join(json.dumps(record) + "\n" for record in records)
     (run_dir / "metrics.jsonl").write_text(lines)
+    (run_dir / "metrics_before.jsonl").write_text(lines)
     report = {"name": "test", "worst": ["Quoted two."], "best": ["Quoted three."]}
     (run_dir / "evaluation/test/report.json").write_text(json.dumps(report))
     (run_dir / "evaluation/test/hypotheses.txt").write_text("Quoted four.\n")
     pack_run(run_dir, out_dir)
     texts = [path.read_bytes() for path in out_dir.rglob("*") if path.is_file()]
     assert not any(b"Quoted" in text for text in texts)
-    packed = (out_dir / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line) for line in packed] == [records[0], {"step": 2}]
+    for name in ("metrics.jsonl", "metrics_before.jsonl"):
+        packed = (out_dir / name).read_text().splitlines()
+        assert [json.loads(line) for line in packed] == [records[0], {"step": 2}]
 
 
 def test_a_packed_run_tells_no_folders(tmp_path):

@@ -178,6 +178,18 @@ def test_curves_have_five_lines_and_units(over, train_x, dev_x, label):
     assert scores.get_xlabel() == label
 
 
+def test_a_new_training_begins_at_a_dotted_line():
+    """Mistake: a curve that leads from the end of one training into the next."""
+    start = {"kind": "start", "minutes": 2.0, "step": 30}
+    last = {"kind": "train", "minutes": 3.0, "step": 40, "loss": 2.0}
+    losses, scores = plotting.curves_figure([*RECORDS, start, last]).axes
+    [optimised] = [x for x in losses.lines if x.get_label() == "what is optimised"]
+    np.testing.assert_array_equal(optimised.get_ydata(), [5.5, 4.25, np.nan, 2.0])
+    for axes in (losses, scores):
+        [line] = [line for line in axes.lines if line.get_linestyle() == ":"]
+        assert list(line.get_xdata()) == [2.0, 2.0]
+
+
 @pytest.mark.parametrize(
     "records",
     [

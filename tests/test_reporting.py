@@ -11,9 +11,12 @@ from rich.console import Console
 
 from translator.reporting import (
     CURVES_NAME,
+    HISTORY_NAME,
     METRICS_NAME,
     ProgressBar,
     RunLog,
+    join_records,
+    keep_history,
     read_metrics,
 )
 
@@ -111,6 +114,40 @@ def test_curves_are_drawn_at_any_time(tmp_path):
         CURVES_NAME,
         "tensorboard",
     }
+
+
+def test_records_go_on_behind_those_of_the_model_before(tmp_path):
+    """Catches: a training that seems to begin anew, or behind the first of two; one
+    without records."""
+    runs = [tmp_path / name for name in ("first", "second", "third")]
+    for run in runs:
+        run.mkdir()
+    keep_history(tmp_path, runs[0])
+    assert not list(runs[0].iterdir())
+    for number, run in enumerate(runs):
+        log = RunLog(run)
+        log.write("train", 20, loss=9.0, minutes=1.5)
+        log.write("validation", 30, loss=8.0, bleu=5.0, minutes=2.0)
+        log.draw()
+        log.close()
+        assert len(read_metrics(run)) == 2
+        if number < 2:
+            keep_history(run, runs[number + 1])
+    lines = (runs[2] / HISTORY_NAME).read_text("utf-8").splitlines()
+    records = join_records([json.loads(line) for line in lines], read_metrics(runs[2]))
+    found = [(r["kind"], r["step"], r["minutes"]) for r in records]
+    assert found == [
+        ("train", 20, 1.5),
+        ("validation", 30, 2.0),
+        ("start", 30, 2.0),
+        ("train", 50, 3.5),
+        ("validation", 60, 4.0),
+        ("start", 60, 4.0),
+        ("train", 80, 5.5),
+        ("validation", 90, 6.0),
+    ]
+    pictures = {(run / CURVES_NAME).read_bytes() for run in runs}
+    assert len(pictures) == 3
 
 
 def test_progress_without_a_terminal_is_a_line_at_times():

@@ -51,7 +51,7 @@ from translator.inference import Translator
 from translator.model import build_model
 from translator.placeholders import PLACEHOLDERS, CapitalRule
 from translator.precision import choose_precision
-from translator.reporting import RunLog, read_metrics
+from translator.reporting import HISTORY_NAME, RunLog, read_metrics
 from translator.tokenizer import Tokenizer
 from translator.train_step import TrainStep, batch_loss
 from translator.training import StopRequest, Trainer, Validator, train
@@ -1018,6 +1018,9 @@ def test_a_run_starts_from_another(finished, tmp_path, capsys):
     assert before.known_words <= rule.known_words
     assert rule[1:] == before[1:]
     assert "Before, on `numbers-en-es`." in (run_dir / CARD_NAME).read_text("utf-8")
+    lines = (run_dir / HISTORY_NAME).read_text("utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == read_metrics(finished)
+    assert "A dotted line is" in (run_dir / CARD_NAME).read_text("utf-8")
 
 
 def test_a_run_starts_from_other_languages(finished, tmp_path, capsys):
@@ -1057,6 +1060,7 @@ def test_a_run_starts_from_other_languages(finished, tmp_path, capsys):
         np.testing.assert_allclose(found[name], array, atol=1e-6, err_msg=name)
     _, facts = load_run_config(run_dir)
     assert "Queen" not in facts["capital_rule"]["known_words"]
+    assert not (run_dir / HISTORY_NAME).exists()
     assert facts["max_sentence_characters"] == 200
     assert facts["origins"] == [facts_before["corpus_info"]]
 

@@ -19,7 +19,7 @@ from translator.corpus.registry import find_corpus
 from translator.disk import replacing
 from translator.errors import UserError
 from translator.languages import language_name
-from translator.reporting import read_metrics
+from translator.reporting import HISTORY_NAME, read_metrics
 from translator.robustness import COLUMNS, LONGEST_ANSWER, load_robustness
 from translator.starting import TOLD_OPTIONS
 
@@ -182,6 +182,8 @@ def _training(run_dir: Path, config: Config, facts: dict[str, Any]) -> str:
     lines += ["```sh", train_command(config), "```", ""]
     if (run_dir / CURVES_NAME).exists():
         lines += [f"![Loss and scores over the training]({CURVES_NAME})", ""]
+        if (run_dir / HISTORY_NAME).exists():
+            lines += ["A dotted line is where another training began.", ""]
     lines.append(f"Made with translator {facts['version']}.")
     return "\n".join(lines)
 

@@ -201,7 +201,7 @@ def pack_run(run_dir: Path, out_dir: Path) -> None:
         ):
             path.write_text(_without_folders(path.read_text("utf-8"), config), "utf-8")
         for path in (
-            *run_dir.glob("metrics.jsonl"),
+            *run_dir.glob("metrics*.jsonl"),
             *run_dir.glob("evaluation/*/report.json"),
         ):
             _copy_without_sentences(path, temporary / path.relative_to(run_dir))

@@ -8,6 +8,7 @@ instead of a warning.
 Shapes: S source length, T target length, U units.
 """
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
@@ -141,12 +142,15 @@ def curves_figure(
     their divergence in it; so it may stand far above the loss of the same pairs.
 
     Args:
-        records: The lines of a run's `metrics.jsonl`, as dictionaries.
+        records: The lines of a run's `metrics.jsonl`, as dictionaries. Where one of
+            kind `start` is, another training began: a dotted line.
         over: Which field is the horizontal axis.
     """
     records = list(records)
-    training = [record for record in records if record.get("kind") == "train"]
-    validation = [record for record in records if record.get("kind") == "validation"]
+    training, validation = (
+        [record for record in records if record.get("kind") in (kind, "start")]
+        for kind in ("train", "validation")
+    )
     figure = _figure(7.2, 5.6)
     losses, scores = figure.subplots(2, 1, sharex=True)
     _curve(losses, training, over, "loss", "what is optimised", _QUIET)
@@ -158,13 +162,16 @@ def curves_figure(
     scores.set_ylabel("score (0 to 100)", color=_QUIET)
     label = "training time (minutes)" if over == "minutes" else "optimiser steps"
     scores.set_xlabel(label, color=_QUIET)
+    starts = [record for record in records if record.get("kind") == "start"]
     for axes in (losses, scores):
+        for start in starts:
+            axes.axvline(start[over], color=_QUIET, linewidth=1.2, linestyle=":")
         axes.grid(color="#e5e9ee", linewidth=0.8)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         axes.spines[["left", "bottom"]].set_color("#cbd5e1")
         axes.tick_params(colors=_INK, length=0)
-        if axes.lines:
+        if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False)
     return figure
 
@@ -261,11 +268,12 @@ def _curve(
     marker: str = "",
 ) -> None:
     points = [
-        (record[over], record[name])
+        (record[over], math.nan if is_start else record[name])
         for record in records
-        if record.get(over) is not None and record.get(name) is not None
+        if (is_start := record.get("kind") == "start")  # no line leads across it
+        or (record.get(over) is not None and record.get(name) is not None)
     ]
-    if points:
+    if any(not math.isnan(y) for _, y in points):
         axes.plot(
             *zip(*points, strict=True),
             label=label,

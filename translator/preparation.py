@@ -28,6 +28,7 @@ from translator.placeholders import (
     CapitalRule,
     find_capital_rule,
 )
+from translator.reporting import keep_history
 from translator.starting import (
     count_trained_before,
     inherit_options,
@@ -156,6 +157,8 @@ def prepare_run(
         if keeps_words:
             swaps = is_reversed(config, before)
             trained_before = count_trained_before(corpus, known, swaps)
+            if not swaps:
+                keep_history(known, run_dir)
         _tell_start(known, num_known, tokenizer, trained_before, console)
     console.print(
         f"{model.count_params():,} parameters, {tokenizer.vocabulary_size:,} subwords, "

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from translator.plotting import curves_figure, save_figure
 logger = logging.getLogger(__name__)
 
 METRICS_NAME = "metrics.jsonl"
+# Records of the models that a run started from, the oldest first.
+HISTORY_NAME = "metrics_before.jsonl"
 # Seconds between lines of progress where there is no terminal to draw a bar on.
 _LINE_INTERVAL = 30.0
 # What TensorBoard knows a scalar by. `tf.summary.scalar` writes the same, but only
@@ -40,6 +42,7 @@ class RunLog:
     def __init__(self, run_dir: Path, step: int = 0):
         self.run_dir = run_dir
         self.records = [r for r in read_metrics(run_dir) if r["step"] <= step]
+        self._before = list(_read_lines(run_dir / HISTORY_NAME))
         path = run_dir / METRICS_NAME
         with replacing(path) as temporary:
             temporary.write_text("".join(map(_line, self.records)), "utf-8")
@@ -58,8 +61,10 @@ class RunLog:
             self._writes.popleft().result()  # raises the error of a write that failed
 
     def draw(self) -> None:
-        """Draws the curves of all records so far."""
-        save_figure(curves_figure(self.records), self.run_dir / CURVES_NAME)
+        """Draws the curves of all records so far, behind those of the models that the
+        run started from."""
+        records = join_records(self._before, self.records)
+        save_figure(curves_figure(records), self.run_dir / CURVES_NAME)
 
     def close(self) -> None:
         self._writer.shutdown()
@@ -83,6 +88,30 @@ class RunLog:
 def read_metrics(run_dir: Path) -> list[dict[str, Any]]:
     """Returns the records of a run; a last line that was cut off is left out."""
     return list(_read_lines(run_dir / METRICS_NAME))
+
+
+def keep_history(start_dir: Path, run_dir: Path) -> None:
+    """Writes the records of a model that a run starts from into the run's folder."""
+    before = list(_read_lines(start_dir / HISTORY_NAME))
+    records = join_records(before, read_metrics(start_dir))
+    if records:
+        (run_dir / HISTORY_NAME).write_text("".join(map(_line, records)), "utf-8")
+
+
+def join_records(
+    before: Sequence[dict[str, Any]], records: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Returns the records of one training behind those of another: its steps and
+    minutes go on where the other's end, and a record of kind `start` tells where."""
+    if not before:
+        return list(records)
+    fields = ("step", "minutes")
+    end = {name: max(record.get(name, 0) for record in before) for name in fields}
+    later = (
+        record | {name: record[name] + end[name] for name in fields if name in record}
+        for record in records
+    )
+    return [*before, {"kind": "start", **end}, *later]
 
 
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
