@@ -149,7 +149,7 @@ def test_hypotheses_begin_as_they_are_told():
 
 def test_what_watches_sees_what_is_kept_and_what_is_dropped():
     """Catches: a watched search that finds something else; rows that cannot be told
-    apart; a beginning both kept and dropped."""
+    apart; a beginning both kept and dropped; fewer dropped ones than there were."""
     table = TableModel.random(6, batch_size=2, max_length=4)
     choices = []
     light = LightTable(table)
@@ -164,6 +164,8 @@ def test_what_watches_sees_what_is_kept_and_what_is_dropped():
             log_probs = choice.log_probs[own]
             assert (np.diff(log_probs) <= 0).all()
             assert not choice.is_kept[own][choice.is_kept[own].sum() :].any()
+    num_tokens = table.vocabulary_size - 2  # PAD and BOS are no continuations
+    assert len(choices[0].ids) == 2 * min(2 * 2 + 2, num_tokens)
     assert not choices[0].is_kept.all()
     assert sum(choice.is_over.sum() for choice in choices) == (found.lengths > 0).sum()
 

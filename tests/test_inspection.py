@@ -189,6 +189,15 @@ def test_alternatives_behind_what_is_copied(sentence, prefix, word):
     assert first.hypothesis.text == sentence
 
 
+def test_what_is_only_copied_has_no_gates(make_run):
+    """Catches: gates of a sentence that no network read."""
+    translator = Translator.load(make_run(placeholders=0.5))
+    for text in "www.example.com", "1234567":
+        [found] = translator.translate_sentences([text])
+        assert found.hypotheses[0].text == text
+        assert read_gates(translator, text, found.hypotheses[0].tokens) == []
+
+
 def test_what_is_only_copied_has_nothing_inside():
     translator = CopyTranslator()
     [found] = translator.translate_sentences(["www.example.com"])

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from tensorflow.python.framework import kernels
 
-from translator.search import StepResult, _top_k, beam_search, greedy_search
+from translator.search import StepResult, _top_k, beam_search
 from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID
 
 WORD_ID = 4  # The first of the words: UNK and these may be chosen, besides EOS.
@@ -144,8 +144,6 @@ def test_beam_of_one_is_greedy(seed):
             expected.append(int(allowed.argmax()))
             node = node * model.vocabulary_size + expected[-1] + 1
         assert ids_of(found, sentence) == [expected]
-    same = greedy_search(model.step, model.state(), model.memory(), tf.constant([4, 4]))
-    np.testing.assert_array_equal(same.ids, found.ids)
 
 
 def test_beam_of_two_escapes_a_trap():

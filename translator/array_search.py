@@ -39,7 +39,7 @@ class Rows(NamedTuple):
     """The live rows, to be advanced by one token.
 
     Fields:
-        ids: int64, shape `(num_rows,)`: the last token of each.
+        ids: Integers, shape `(num_rows,)`: the last token of each.
         parents: int64, same shape: the row of the previous step that each continues;
             in the first step, its sentence.
         sentences: int64, same shape: the sentence of each, in ascending order.
@@ -56,7 +56,7 @@ class Continuations(NamedTuple):
     Fields:
         log_probs: float32, shape `(num_rows, num_best)`: natural-log probabilities of
             each row's most probable tokens, the best first; of as many as there are.
-        ids: int64, same shape: the tokens.
+        ids: Integers, same shape: the tokens.
         attention_weights: float32, shape `(num_rows, source_length)`.
         state: The state after the step.
     """
@@ -78,7 +78,7 @@ class Choice(NamedTuple):
     Fields:
         sentences: int64: the sentence of each.
         parents: int64: the row that each continues.
-        ids: int64: the token that each adds.
+        ids: Integers: the token that each adds.
         log_probs: float32: natural-log probability of each, all tokens together.
         is_kept: bool: whether it had a place in the beam.
         is_over: bool: whether it was kept and is complete. The others that were kept
@@ -155,7 +155,8 @@ def beam_search(
     while len(rows.ids):
         forced_ids = _forced_ids(prefixes, len(history))
         # PAD and BOS may be among the best, and are not chosen.
-        num_best = num_open.max() + 2 if forced_ids is None else ALL
+        num_best = _num_shown(num_open.max(), bool(watch)) + 2
+        num_best = num_best if forced_ids is None else ALL
         found = step(rows, state, num_best)
         state = found.state
         history.append(_Past(rows, log_probs, found.attention_weights))
@@ -214,7 +215,7 @@ def _choose(
     ranks = np.arange(len(order)) - sentences.searchsorted(sentences)
     totals = totals[order]
     num_places = num_open[sentences]
-    num_shown = 2 * num_places + 2 if with_dropped else num_places
+    num_shown = _num_shown(num_places, with_dropped)
     is_shown = (ranks < num_shown) & (totals > -np.inf)
     order = order[is_shown]
     return Choice(
@@ -225,6 +226,11 @@ def _choose(
         is_kept=(ranks < num_places)[is_shown],
         is_over=np.zeros(len(order), bool),
     )
+
+
+def _num_shown(num_places, with_dropped: bool):
+    """How many beginnings are chosen for some open places, with those to be dropped."""
+    return 2 * num_places + 2 if with_dropped else num_places
 
 
 def _collect(

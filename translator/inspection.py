@@ -210,8 +210,8 @@ def read_gates(
 
     Returns:
         The encoder's GRUs, from the lowest layer, and then the decoder's, which read
-        at each step the token before the one that they help to write. None for a blank
-        sentence, which no network reads.
+        at each step the token before the one that they help to write. No trace for a
+        blank sentence, or one that is only copied: no network reads them.
 
     Raises:
         ValueError: A translator without gates: see its `has_gates`.
@@ -224,7 +224,7 @@ def read_gates(
     model, tokenizer = translator.model, translator.tokenizer
     prepared = translator.prepare(sentence, is_protected)
     [ids] = tokenizer.encode_batch([prepared.text])
-    if ids == [EOS_ID]:
+    if ids == [EOS_ID] or prepared.is_copy:
         return []
     source_ids = np.array([ids], np.int32)
     mask = np.ones_like(source_ids, bool)

@@ -239,3 +239,4 @@ def _build_attention(config: ModelConfig):
             return GeneralAttention(units, name="attention")
         case "multi_head":
             return MultiHeadAttention(units, config.num_heads, name="attention")
+    raise ValueError(f"no layer for the attention {config.attention!r}.")

@@ -109,13 +109,6 @@ class _History(NamedTuple):
     places: tf.TensorArray  # (B,)
 
 
-def greedy_search(
-    step: Step, state: Any, memory: Any, max_lengths: tf.Tensor
-) -> Hypotheses:
-    """Takes the most probable token at each step: `beam_search` with a beam of 1."""
-    return beam_search(step, state, memory, max_lengths, beam_size=1)
-
-
 def beam_search(
     step: Step,
     state: Any,

@@ -1,10 +1,14 @@
 """The public files, where they are at hand."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-SHARED_DATA = Path(__file__).parents[2].parent / "shared" / "data"
+SHARED_DATA = Path(
+    os.environ.get("TRANSLATOR_MIRROR")
+    or Path(__file__).parents[2].parent / "shared" / "data"
+)
 
 
 @pytest.fixture

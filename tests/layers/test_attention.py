@@ -129,6 +129,15 @@ def test_padding_is_not_looked_at(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_without_a_mask_all_is_looked_at(kind):
+    """Catches: an encoder's outputs without padding that attention does not take."""
+    layer, query, outputs = random_attention(kind, np.random.default_rng(4))
+    expected = attend(layer, query, outputs, np.ones_like(MASK))
+    for ours, theirs in zip(attend(layer, query, outputs, None), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_sentence_without_tokens_has_zero_weights(kind):
     """Catches: minus infinity (NaN), or -1e9 alone (uniform weights on padding)."""
     layer, query, outputs = random_attention(kind, np.random.default_rng(5))

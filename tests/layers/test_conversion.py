@@ -154,6 +154,10 @@ def test_other_weights_are_refused(x):
         from_torch(state_dict, reverse=True)
     with pytest.raises(ValueError, match=r"weight_hh_l0. Received: \(20, 5\)"):
         from_torch({"weight_ih_l0": np.ones((20, 3)), "weight_hh_l0": np.ones((20, 5))})
+    for name in ("weight_hh_l0", "bias_hh_l0"):
+        part = {key: state_dict[key] for key in state_dict if key != name}
+        with pytest.raises(ValueError, match=f"no {name}"):
+            from_torch(part)
     for options in (dict(reset_after=False), dict(layer_normalization=True)):
         layer = GRU(U, **options)
         layer.build(x.shape)

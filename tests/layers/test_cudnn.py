@@ -67,7 +67,9 @@ def test_chosen_where_there_is_an_nvidia_gpu(monkeypatch, num_gpus, is_cuda):
     """Mistakes: a GPU is enough (AMD's has other gates); the wheel is enough."""
     monkeypatch.setattr(tf.config, "list_logical_devices", lambda _: ["g"] * num_gpus)
     monkeypatch.setattr(tf.test, "is_built_with_cuda", lambda: is_cuda)
-    assert GRU(U, use_cudnn="auto").runs_cudnn is (bool(num_gpus) and is_cuda)
+    layer = GRU(U, use_cudnn="auto")
+    assert layer.runs_cudnn is (bool(num_gpus) and is_cuda)
+    assert layer.supports_jit is not layer.runs_cudnn  # Keras would choose XLA
 
 
 def test_not_chosen_unless_asked_for(on_gpu):

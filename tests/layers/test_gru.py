@@ -477,6 +477,17 @@ def has_gpu_kernel(name):
     return any(kernel.device_type in ("GPU", "DEFAULT") for kernel in registered)
 
 
+@pytest.mark.parametrize("layer_normalization", [False, True])
+def test_it_trains_under_xla(layer_normalization):
+    """Mistake: a loop whose length XLA is not told; Keras may choose XLA by itself."""
+    layer = GRU(U, layer_normalization=layer_normalization)
+    model = keras.Sequential([keras.Input((T, D)), layer, keras.layers.Dense(1)])
+    x, y = random(B, T, D, dtype="float32"), random(B, 1, dtype="float32")
+    expected = ((model(x) - y) ** 2).numpy().mean()
+    model.compile("sgd", "mse", jit_compile=True)
+    assert model.train_on_batch(x, y) == pytest.approx(expected, rel=1e-4)
+
+
 # Types, saving, errors
 
 

@@ -18,8 +18,9 @@ class AttentionMemory(NamedTuple):
     """What attention needs of the source, made once a sentence.
 
     Fields:
-        keys: float, shape `(batch_size, source_length, attention_units)`; of several
-            heads, see `MultiHeadAttention.memory`.
+        keys: float, shape `(batch_size, source_length, key_dim)`: A of additive
+            attention, D of dot, Q of general; of several heads, see
+            `MultiHeadAttention.memory`.
         values: float, shape `(batch_size, source_length, value_dim)`; likewise.
         mask: bool, shape `(batch_size, source_length)`, `True` = real token.
     """
@@ -68,6 +69,12 @@ def _check_built(layer):
         )
 
 
+def _mask_of(encoder_outputs, source_mask):
+    if source_mask is None:
+        return ops.ones(ops.shape(encoder_outputs)[:2], "bool")
+    return source_mask
+
+
 class _Attention(keras.layers.Layer):
     """Base of the single-headed kinds: they differ in keys and in `scores`.
 
@@ -79,10 +86,17 @@ class _Attention(keras.layers.Layer):
         """Width D of the context vector for encoder outputs of a width."""
         return outputs_dim
 
-    def memory(self, encoder_outputs, source_mask):
-        """Projects the encoder outputs once, for all queries to come."""
+    def memory(self, encoder_outputs, source_mask=None):
+        """Projects the encoder outputs once, for all queries to come.
+
+        Args:
+            encoder_outputs: float, shape `(batch_size, source_length, outputs_dim)`.
+            source_mask: bool, shape `(batch_size, source_length)`, `True` = real token;
+                `None` if all are.
+        """
         _check_built(self)
-        return AttentionMemory(self.keys(encoder_outputs), encoder_outputs, source_mask)
+        mask = _mask_of(encoder_outputs, source_mask)
+        return AttentionMemory(self.keys(encoder_outputs), encoder_outputs, mask)
 
     def keys(self, encoder_outputs):
         return encoder_outputs  # (B, S, D)
@@ -269,8 +283,11 @@ class MultiHeadAttention(keras.layers.Layer):
         self.memory_projection.build(outputs_shape)
         self.output_projection.build((None, None, self.units))
 
-    def memory(self, encoder_outputs, source_mask):
+    def memory(self, encoder_outputs, source_mask=None):
         """Projects the encoder outputs and cuts them into heads, once for all queries.
+
+        Args:
+            encoder_outputs, source_mask: As of the other kinds.
 
         Returns:
             `AttentionMemory`: keys of shape `(batch_size, num_heads, units / num_heads,
@@ -280,7 +297,8 @@ class MultiHeadAttention(keras.layers.Layer):
         _check_built(self)
         keys, values = ops.split(self.memory_projection(encoder_outputs), 2, axis=-1)
         keys = ops.swapaxes(self._heads(keys), 2, 3)
-        return AttentionMemory(keys, self._heads(values), source_mask)
+        mask = _mask_of(encoder_outputs, source_mask)
+        return AttentionMemory(keys, self._heads(values), mask)
 
     def head_weights(self, query, memory):
         """Returns what each head looks at.

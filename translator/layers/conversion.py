@@ -28,15 +28,18 @@ def from_torch(state_dict, layer=0, reverse=False):
         `weights`, as the module's documentation says.
 
     Raises:
-        ValueError: The layer is not there, or is not a GRU's.
+        ValueError: The layer is not there, a part of it is missing, or it is not a
+            GRU's.
     """
     names = _torch_names(layer, reverse)
-    if names[0] not in state_dict:
+    has_bias = any(name in state_dict for name in names[2:])
+    names = names if has_bias else names[:2]
+    if missing := [name for name in names if name not in state_dict]:
         raise ValueError(
-            f"There is no {names[0]} in this state dict. Received the names: "
+            f"There is no {missing[0]} in this state dict. Received the names: "
             f"{', '.join(state_dict)}. Check layer and reverse."
         )
-    arrays = [np.asarray(state_dict[name]) for name in names if name in state_dict]
+    arrays = [np.asarray(state_dict[name]) for name in names]
     rows, units = arrays[1].shape
     if rows != 3 * units:
         raise ValueError(

@@ -148,10 +148,12 @@ class ParallelDecoder(_Decoder):
 
         a_t = GRU_1(y_(t-1), a_(t-1))
         m_t = attention(a_t, source)
-        s_t = GRU_l([a_t; m_t], s_(t-1))          l = 2, 3, ... stacked
+        s_t = GRU_2([a_t; m_t], s_(t-1))
         features_t = tanh(W [s_t; m_t] + b)
 
-    y is the embedded target token, a and s are GRU states, m the context vector.
+    y is the embedded target token, a and s are GRU states, m the context vector. A
+    third layer, and each further one, reads the states below alone; then s is the
+    highest one's.
 
     Source: the first layer queries and no context feeds back, as in Wu et al. 2016,
     "Google's Neural Machine Translation System", section 3; the readout is equation 5

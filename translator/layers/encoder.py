@@ -32,9 +32,13 @@ class EncoderOutput(NamedTuple):
 class BidirectionalEncoder(keras.layers.Layer):
     """Reads the source in both directions with stacked GRU layers.
 
-    Each layer runs one GRU from the left and one from the right and joins their
-    outputs, so that a position knows what stands before and behind it. From the
-    second layer on, a layer's input is added to its output.
+        f_i = GRU_f(x_i, f_(i-1))        from the left
+        b_i = GRU_b(x_i, b_(i+1))        from the right
+        h_i = [f_i; b_i]                 first layer; x is the embedded source
+        h'_i = [f'_i; b'_i] + h_i        each further one, which reads h
+
+    So a position knows what stands before and behind it. In training, dropout is
+    applied to what a GRU reads, not to what is added to its output.
 
     Source: Schuster and Paliwal 1997 (bidirectional networks); Bahdanau et al. 2015,
     section 3.2 (as an encoder); Wu et al. 2016, section 3.1 (residual layers).
@@ -141,7 +145,7 @@ class Bridge(keras.layers.Layer):
         state_l = tanh(W_l [forward; backward] + b_l)    for each decoder layer l
 
     Source: Bahdanau et al. 2015, appendix A.2.2, with both directions instead of the
-    backward one alone, as their released code did.
+    backward one alone.
 
     Args:
         units: Units of a decoder layer.

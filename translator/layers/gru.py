@@ -290,7 +290,7 @@ class GRU(keras.layers.RNN):
 
     The input products of all steps are one large product before the loop, and the
     gradients of all kernels one large product each after it; only the recurrent
-    product stays inside (`_recur`). With layer normalisation the loop is differentiated
+    product stays inside (`_Loop`). With layer normalisation the loop is differentiated
     automatically instead.
 
     A masked step keeps the state. Its output repeats the output before it (zero where
@@ -314,6 +314,7 @@ class GRU(keras.layers.RNN):
         num_parts: Parts of a batch that run side by side. The steps of a sequence wait
             for each other, and each is too small for many cores: on a CPU one part a
             core is faster, where nothing else is there to keep the cores busy.
+            (`TrainStep` cuts the batch of a whole network.)
         use_cudnn: "auto" trains with cuDNN where it can (`supports_cudnn`); real steps
             must then come first in every mask. All else, exports too, runs the loop,
             as `False` always does.
@@ -394,6 +395,7 @@ class GRU(keras.layers.RNN):
         self.num_parts = num_parts
         self.use_cudnn = use_cudnn
         self.runs_cudnn = choose_cudnn(use_cudnn, cell)
+        self.supports_jit = not self.runs_cudnn  # XLA has no cuDNN
 
     @property
     def units(self):
@@ -474,6 +476,7 @@ class GRU(keras.layers.RNN):
             lambda index, *_: index < num_steps,
             advance,
             (0, state, states.write(0, state)),
+            maximum_iterations=num_steps,  # XLA wants it
         )
         return states.stack()[1:], state
 

@@ -71,7 +71,7 @@ class Attention:
         if self.kind == "multi_head":
             kernel, bias = self.memory_projection
             keys, values = split(encoder_outputs @ kernel + bias, [len(bias) // 2] * 2)
-        elif self.kind != "dot":
+        elif self.kind in ("additive", "general"):
             keys = encoder_outputs @ self.key_kernel
         keys, values = (
             reshape(part, [0, 0, self.num_heads, -1]) for part in (keys, values)
