@@ -1,25 +1,29 @@
 """Opens the page that translates, and the API: `uv run serve.py [MODEL ...]`."""
 
 import errno
+import logging
+import os
 import signal
 import socket
 import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from translator.errors import UserError
+from translator.errors import UserError, explain_refusal
 from translator.startup import no_collections
 
 DEFAULT_FOLDER = Path(__file__).parent / "data" / "models"
 DEFAULT_PORT = 7860
 NUM_PORTS = 100  # how many to try when none was asked for
+KEYS_VARIABLE = "TRANSLATOR_API_KEYS"
+# Where a proxy may be that tells the addresses of clients, if nothing else is said.
+_THIS_MACHINE = "127.0.0.1,::1,::ffff:127.0.0.1"
 
 
 def main(
@@ -54,10 +58,10 @@ def main(
     api_key: Annotated[
         list[str] | None,
         typer.Option(
-            envvar="TRANSLATOR_API_KEYS",
+            envvar=KEYS_VARIABLE,
             help="Key that a program must show to use the API; may be given several "
             "times, in the variable with spaces between. Default: nobody needs one. "
-            "The page needs none.",
+            "The page needs none: see --no-page.",
             show_envvar=True,
         ),
     ] = None,
@@ -85,6 +89,12 @@ def main(
             show_default="none",
         ),
     ] = "",
+    page: Annotated[
+        bool,
+        typer.Option(
+            "--page/--no-page", help="Whether to serve the page beside the API."
+        ),
+    ] = True,
     reload: Annotated[
         bool,
         typer.Option(
@@ -99,9 +109,10 @@ def main(
     The API is described at /docs. Programs that know LibreTranslate or TensorFlow
     Serving can use it as it is.
     """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         paths = find_models(model or [], models or [])
-        keys = check_keys(api_key or [])
+        keys = check_keys(api_key or [], os.environ.get(KEYS_VARIABLE))
         check_root_path(root_path)
         options = {
             "api_keys": keys,
@@ -109,9 +120,14 @@ def main(
             "rate_limit": rate_limit,
             "root_path": root_path,
         }
-        serve(paths, host, port, options, reload)
+        serve(paths, host, port, options, page, reload)
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    except OSError as error:
+        if not (line := explain_refusal(error)):
+            raise
+        typer.echo(f"error: {line}", err=True)
         raise typer.Exit(2) from None
 
 
@@ -120,6 +136,7 @@ def serve(
     host: str,
     port: int | None,
     options: dict[str, Any],
+    has_page: bool,
     reload: bool,
 ) -> None:
     """Loads each model, serves all, and returns on Ctrl-C or SIGTERM.
@@ -129,6 +146,7 @@ def serve(
         host: Address to listen on.
         port: Port to listen on; None: the first that is free.
         options: Of `create_app`.
+        has_page: Whether there is a page beside the API.
         reload: Whether a model is loaded again when its folder changes.
     """
     from translator.web.doors import own_upload_folder
@@ -151,17 +169,23 @@ def serve(
             from translator.serving.app import create_app
             from translator.serving.reloading import Reloader
             from translator.serving.service import Service, WaitingTranslator
-            from translator.web import ui
 
             service = Service(translators)
-            waiting = [WaitingTranslator(service, model) for model in service.models]
-            ui.warm_up(waiting)
             service.warm_up()
             app = create_app(service, **options)
-            app = ui.mount_page(app, ui.build_app(waiting))
+            if has_page:
+                from translator.web import ui
+
+                waiting = [WaitingTranslator(service, own) for own in service.models]
+                ui.warm_up(waiting)
+                app = ui.mount_page(app, ui.build_app(waiting))
         reloader = None
         if reload:
-            report = partial(typer.echo, err=True)
+
+            def report(name: str, is_loaded: bool, line: str) -> None:
+                app.state.metrics.count_reload(name, is_loaded)
+                typer.echo(line, err=True)
+
             reloader = Reloader(service, models, stamps, load_translator, report)
         titles = ", ".join(model.title for model in service.models)
         try:
@@ -189,16 +213,29 @@ def find_models(models: Sequence[Path], folders: Sequence[Path]) -> list[Path]:
                 "make one with `translator train`."
             )
     found = [path for folder in folders for path in loading.find_models(folder)]
-    return [*models, *found]
+    # One that is named twice is served once, and loaded again as one.
+    places: dict[Path, Path] = {}
+    for path in (*models, *found):
+        places.setdefault(path.resolve(), path)
+    return list(places.values())
 
 
-def check_keys(keys: Sequence[str]) -> list[str]:
+def check_keys(keys: Sequence[str], variable: str | None = None) -> list[str]:
     """Returns the keys of the API.
 
+    Args:
+        keys: Those that were given.
+        variable: Value of `KEYS_VARIABLE`, if it is set.
+
     Raises:
-        UserError: One is blank, as from a variable that was not set: nobody could show
-            it, or everybody.
+        UserError: One is blank, or the variable is, as where another one that was not
+            set stands in it: nobody could show it, or everybody may translate.
     """
+    if variable is not None and not variable.strip() and not keys:
+        raise UserError(
+            f"{KEYS_VARIABLE} is set, but holds no key. Received: {variable!r}. Put a "
+            "key into it, or unset it to let everybody in."
+        )
     for key in keys:
         if not key.strip():
             raise UserError(
@@ -315,18 +352,24 @@ def run_server(app: Any, listener: socket.socket, line: str) -> None:
             app.state.file_desk.close()
             await super().shutdown(sockets)
 
-    # The server handles both signals itself, and then raises them once more.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
     limits = app.state.service.limits
     config = uvicorn.Config(
         app,
         http=patient_protocol(limits.body_seconds),
+        forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", _THIS_MACHINE),
         log_level="warning",
         access_log=False,
         backlog=128,  # what Python 3.11 accepts in one go, at most
     )
-    Server(config, app.state.metrics.is_idle, limits.seconds).run([listener])
+    server = Server(config, app.state.metrics.is_idle, limits.seconds)
+
+    def stop(*_: Any) -> None:
+        server.should_exit = True
+
+    # The server handles both signals itself, and then raises them once more.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    server.run([listener])
     # Who asks once more does not want to wait for the rest.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)

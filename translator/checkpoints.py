@@ -157,6 +157,8 @@ def load_run_config(run_dir: Path) -> tuple[Config, dict[str, Any]]:
     path = run_dir / CONFIG_NAME
     try:
         content = json.loads(path.read_text("utf-8"))
+    except PermissionError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}.") from None
     except OSError:
         if not run_dir.exists():
             raise UserError(f"there is no folder {run_dir}.") from None

@@ -5,8 +5,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from translator.errors import UserError
+from translator.errors import RefusedWriteError, UserError
 
 
 @contextmanager
@@ -14,14 +15,39 @@ def replacing(path: Path) -> Iterator[Path]:
     """Gives a temporary path; what was written there replaces `path` at the end.
 
     A reader sees the old file or the new one, never half of one, and a full disk leaves
-    the old one.
+    the old one. A link stays, and what it leads to is replaced.
     """
+    path = path.resolve()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """Gives a stream to write a file by: in the end it is there as a whole, or what was
+    there before still is. A device or a pipe is written to at once.
+
+    Raises:
+        RefusedWriteError: It cannot be written.
+    """
+    try:
+        if is_plain(path):
+            with replacing(path) as temporary, temporary.open("wb") as stream:
+                yield stream
+        else:
+            with path.open("wb") as stream:
+                yield stream
+    except OSError as error:
+        raise RefusedWriteError(f"cannot write {path}: {error.strerror}.") from None
+
+
+def is_plain(path: Path) -> bool:
+    """Whether a path is that of a file, or of nothing yet, that can be replaced."""
+    return not path.exists() or (path.is_file() and Path("/dev") not in path.parents)
 
 
 @contextmanager

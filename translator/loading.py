@@ -25,8 +25,8 @@ _FILES = (
     "*/variables/*",
     "*/assets.extra/*",
 )
-# Path, time of the last change and size of each file.
-ModelStamp = frozenset[tuple[str, int, int]]
+# Path, number on its disk, time of the last change and size of each file.
+ModelStamp = frozenset[tuple[str, int, int, int]]
 
 
 def model_stamp(path: str | Path) -> ModelStamp:
@@ -44,7 +44,7 @@ def model_stamp(path: str | Path) -> ModelStamp:
             facts = file.stat()
         except OSError:  # it is being replaced
             continue
-        found.add((str(file), facts.st_mtime_ns, facts.st_size))
+        found.add((str(file), facts.st_ino, facts.st_mtime_ns, facts.st_size))
     return frozenset(found)
 
 

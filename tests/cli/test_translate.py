@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -145,6 +146,29 @@ def test_a_bad_line_is_named(command, fake, tmp_path, line, expected):
     path.write_bytes(text)
     _, _, errors = command("translate", "m", "--input", path)
     assert errors.startswith(f"error: {path}, line 3: {expected}")
+
+
+def test_a_mistake_leaves_what_was_there(command, fake, tmp_path):
+    """Catches: an old file that a bad line destroys; hours of work that it destroys; a
+    link that becomes a file; a device that does."""
+    old, link, source = tmp_path / "old.txt", tmp_path / "link", tmp_path / "lines"
+    old.write_text("old\n")
+    link.symlink_to(old)
+    source.write_bytes(b"ab\n" * 300 + b"\xff\n")
+    arguments = ("translate", "model", "--input", source, "--output")
+    status, _, errors = command(*arguments, link)
+    assert status == 2 and "line 301" in errors
+    assert f"What was translated before is in {old}.part." in errors
+    assert old.read_text() == "old\n" and link.is_symlink()
+    assert (tmp_path / "old.txt.part").read_text() == "ba\n" * 256
+    source.write_bytes(b"ab\n")
+    assert command(*arguments, link)[0] == 0
+    assert old.read_text() == "ba\n" and link.is_symlink()
+    assert not (tmp_path / "old.txt.part").exists()
+    for name in ("lines", "lines.txt"):
+        source = source.rename(tmp_path / name)
+        assert command(*arguments[:3], source, "--output", "/dev/null")[0] == 0
+    assert Path("/dev/null").is_char_device()
 
 
 def test_files(command, fake, tmp_path):

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from echo import Echo
@@ -9,6 +10,7 @@ from fastapi.testclient import TestClient
 
 from translator.serving.access import RateLimit
 from translator.serving.app import create_app
+from translator.serving.gathering import Gatherer
 from translator.serving.service import Limits, Service
 
 LIMITS = Limits(
@@ -415,8 +417,12 @@ def test_metrics_count_by_route_and_never_by_what_was_typed(client):
     ask(client, q="")
     client.get("/nothing/here")
     client.get("/v1/models/strange-name")
+    client.app.state.metrics.count_reload("en-es", False)
     text = client.get("/metrics").text
     assert 'translator_requests_total{route="/translate",status="200"} 1.0' in text
+    assert 'translator_reloads_total{model="en-es",result="failed"} 1.0' in text
+    assert 'translator_characters_total{model="en-es"} 4.0' in text
+    assert "process_resident_memory_bytes" in text
     assert 'translator_requests_total{route="/translate",status="400"} 1.0' in text
     assert 'translator_waiting_characters{model="en-es"} 0.0' in text
     assert "translator_requests_in_progress 1.0" in text  # that for the metrics
@@ -426,6 +432,39 @@ def test_metrics_count_by_route_and_never_by_what_was_typed(client):
 def test_a_failure_of_ours_tells_nothing(client):
     message = error_of(ask(client, q="crash"), 500)
     assert message == "something went wrong on the server. Its log has the details."
+
+
+def test_the_log_names_the_route_and_not_what_was_typed(client, caplog):
+    """Catches: a line of the log that a client writes."""
+    ask(client, q="crash")
+    client.post("/v1/models/en-es:predict", json={"instances": ["crash"]})
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages[0] == "POST /translate failed"
+    assert messages[1] == "POST /v1/models/{name}:predict failed"
+
+
+def test_blank_texts_are_counted(service, client, monkeypatch):
+    """Catches: a hundred thousand blank texts in one piece, as they have no characters;
+    any number of them."""
+    sizes = []
+    submit = Gatherer.submit
+
+    def noted(gatherer, texts, *more):
+        sizes.append(len(texts))
+        return submit(gatherer, texts, *more)
+
+    monkeypatch.setattr(Gatherer, "submit", noted)
+    path, limit = "/v1/models/en-es:predict", Limits().request_texts
+    instances = [""] * 400
+    rows = client.post(path, json={"instances": instances}).json()["predictions"]
+    assert [row["translation"] for row in rows] == instances
+    assert sum(sizes) == 400
+    limits = replace(service.limits, body_bytes=1_000_000, characters=10**9)
+    app = create_app(Service([Echo()], limits))
+    body = {"instances": [""] * (limit + 1)}
+    with TestClient(app) as other:
+        message = error_of(other.post("/v1/models/en-es:predict", json=body))
+    assert message.startswith(f"a request may have at most {limit:,} texts in all.")
 
 
 @pytest.mark.parametrize("has_length", [True, False])

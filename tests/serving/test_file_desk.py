@@ -1,6 +1,7 @@
 """Files that are sent to the server: what comes back, who has to wait, what stays."""
 
 import asyncio
+import errno
 import os
 import re
 import shutil
@@ -153,6 +154,30 @@ def test_what_is_no_file(client):
 def test_a_failure_keeps_nothing(client):
     assert "went wrong" in error_of(send(client, "a.txt", b"ok\n" * 9 + b"crash"), 500)
     assert files_of(client) == []
+
+
+def test_a_full_disk_is_the_servers(client, monkeypatch, caplog):
+    """Catches: a client that is blamed, and told a path of the server."""
+
+    def fail(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/srv/secret")
+
+    monkeypatch.setattr("translator.disk.os.replace", fail)
+    message = error_of(send(client, "a.txt", b"ab"), 507)
+    assert message == "the server has no room for files. Try again later."
+    assert "No space left" in caplog.text and "Traceback" not in caplog.text
+    assert not files_of(client)
+
+
+def test_not_too_many_files_at_a_time(client, monkeypatch):
+    """Catches: a queue without an end; a place that is never given back."""
+    monkeypatch.setattr("translator.serving.files.MAX_FILES", 0)
+    answer = send(client, "a.txt", b"ab")
+    assert "busy" in error_of(answer, 503) and answer.headers["retry-after"]
+    monkeypatch.setattr("translator.serving.files.MAX_FILES", 1)
+    for content in (b"ab", b"\xff", b"ab"):
+        answer = send(client, "a.txt", content)
+        assert answer.status_code == (400 if content == b"\xff" else 200)
 
 
 def test_a_server_that_stops_starts_nothing(client):

@@ -8,6 +8,7 @@ import pytest
 from echo import Echo
 from fastapi.testclient import TestClient
 
+from translator.inference import Translator
 from translator.inspection import alternatives, read_gates, search_tree
 from translator.light.runtime import OnnxTranslator
 from translator.serving.app import create_app
@@ -155,6 +156,31 @@ def test_what_a_model_cannot_tell_is_said(onnx_dir):
             "translations"
         ]
         assert answer["sentences"][0]["tree"]
+    service.close()
+
+
+def test_a_request_that_asks_for_more_gets_no_more_time(run_dir, monkeypatch):
+    """Catches: a deadline for each of the steps, so that an answer takes three times as
+    long as it may."""
+    deadlines = []
+    deadline = Service.deadline
+
+    def noted(service):
+        deadlines.append(deadline(service))
+        return deadlines[-1]
+
+    monkeypatch.setattr(Service, "deadline", noted)
+    monkeypatch.setattr("translator.serving.libre.place_tags", lambda *_: None)
+    service = Service([Translator.load(run_dir)])
+    html = {"q": "<p>A <b>red</b> b</p>", "format": "html"}
+    with TestClient(create_app(service)) as client:
+        for path, body in (
+            ("/v1/translate", {"text": SENTENCE, "tree": True, "gates": True}),
+            ("/v1/translate", {"text": SENTENCE, "prefix": "A", "tree": True}),
+            ("/translate", html | {"source": "en", "target": "es"}),
+        ):
+            assert client.post(path, json=body).status_code == 200
+    assert len(deadlines) == 3
     service.close()
 
 

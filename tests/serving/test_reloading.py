@@ -1,6 +1,7 @@
 """Models that are replaced on the disk while clients ask."""
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -46,9 +47,13 @@ def service(folder, reports):
     stamps = [model_stamp(folder)]
     service = Service([load_translator(folder)])
     service.warm_up()
-    reloader = Reloader(
-        service, [folder], stamps, load_translator, reports.append, 0.02
-    )
+
+    def report(name, is_loaded, line):
+        assert name == service.models[0].name
+        assert is_loaded is line.endswith("was loaded again.")
+        reports.append(line)
+
+    reloader = Reloader(service, [folder], stamps, load_translator, report, 0.02)
     yield service
     reloader.close()
     service.close()
@@ -195,6 +200,21 @@ def test_each_kind_of_folder_shows_a_change(tmp_path):
         path.write_text("x", "utf-8")
         stamps.append(model_stamp(tmp_path))
     assert len({*stamps}) == len(stamps)
+
+
+def test_a_link_that_leads_elsewhere_shows(tmp_path):
+    """Catches: a model of the same size and time, as images have them, not loaded."""
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(name, "utf-8")
+        os.utime(tmp_path / name / "config.json", (1, 1))
+    link = tmp_path / "current"
+    stamps = []
+    for name in "ab":
+        link.unlink(missing_ok=True)
+        link.symlink_to(name)
+        stamps.append(model_stamp(link))
+    assert stamps[0] != stamps[1]
 
 
 def test_a_folder_that_cannot_be_read_shows_nothing(tmp_path, monkeypatch):

@@ -7,7 +7,11 @@ from contextlib import contextmanager
 import httpx
 import pytest
 from echo import Echo
+from fastapi.testclient import TestClient
 from real_server import real_server, wait_until
+from starlette.applications import Starlette
+from starlette.responses import StreamingResponse
+from starlette.routing import Route
 
 from translator.serving.app import create_app
 from translator.serving.service import Limits, Service
@@ -63,6 +67,20 @@ def events(answer):
             name = value
         elif field == "data":
             yield name, json.loads(value)
+
+
+def test_no_proxy_holds_events_back():
+    """Catches: the events of a page, which nginx would collect."""
+
+    async def page(request):
+        return StreamingResponse(iter(["data: 1\n\n"]), media_type=request.url.query)
+
+    app = create_app(Service([Gated()]))
+    app.mount("/page", Starlette(routes=[Route("/events", page)]))
+    client = TestClient(app)
+    name = "x-accel-buffering"
+    assert client.get("/page/events?text/event-stream").headers[name] == "no"
+    assert name not in client.get("/page/events?text/plain").headers
 
 
 def test_a_sentence_comes_when_it_is_done_and_the_rest_later(translator, open_client):

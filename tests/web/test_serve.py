@@ -18,10 +18,10 @@ SERVE = Path(__file__).parents[2] / "serve.py"
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
 
 
-def run_serve(*arguments):
+def run_serve(*arguments, **variables):
     return subprocess.run(
         [sys.executable, str(SERVE), *map(str, arguments)],
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | variables,
         capture_output=True,
         text=True,
         timeout=600,  # TensorFlow takes its time on a busy machine
@@ -55,6 +55,15 @@ def test_a_blank_key_is_one_line(tmp_path):
     assert result.returncode == 2
     [line] = result.stderr.splitlines()
     assert line.startswith("error: a key of the API must not be blank. Received: ' '")
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+def test_a_variable_without_a_key_is_one_line(value):
+    """Catches: an API that is open to all, as the variable with its key was not set."""
+    result = run_serve(TRANSLATOR_API_KEYS=value)
+    assert result.returncode == 2
+    [line] = result.stderr.splitlines()
+    assert line.startswith("error: TRANSLATOR_API_KEYS is set, but holds no key.")
 
 
 def test_a_path_of_a_proxy_begins_with_a_slash():
@@ -94,6 +103,12 @@ def test_every_model_of_a_folder_is_found(run_dir, tmp_path):
     shutil.copytree(run_dir, tmp_path / ".part")
     found = find_models([run_dir], [tmp_path])
     assert found == [run_dir, tmp_path / "a", tmp_path / "b", tmp_path / "export"]
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert find_models([tmp_path / "link"], [tmp_path]) == [
+        tmp_path / "link",
+        tmp_path / "b",
+        tmp_path / "export",
+    ]
     shipped = find_models([], [])
     assert [path.name for path in shipped] == ["en-de", "en-es", "en-fr"]
 
@@ -148,6 +163,20 @@ def test_one_line_with_the_address_and_a_clean_end(number):
         process.send_signal(number)
         process.wait(timeout=60)
     output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (0, "", "")
+
+
+def test_the_api_alone():
+    """Mistake: a page for everybody, where the API needs a key."""
+    process = start_server("--no-page")
+    address = process.stdout.readline().split(" at ")[1].split()[0]
+    answers = [
+        httpx.get(f"{address}{path}") for path in ("ready", "", "gradio_api/info")
+    ]
+    process.terminate()
+    output, errors = process.communicate(timeout=60)
+    assert [answer.status_code for answer in answers] == [200, 404, 404]
+    assert "error" in answers[1].json()
     assert (process.returncode, output, errors) == (0, "", "")
 
 

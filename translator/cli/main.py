@@ -1,6 +1,5 @@
 """The `translator` command."""
 
-import errno
 import logging
 import os
 import sys
@@ -14,7 +13,7 @@ from translator.cli.evaluate import evaluate
 from translator.cli.export import export, pack
 from translator.cli.train import train
 from translator.cli.translate import translate
-from translator.errors import UserError
+from translator.errors import UserError, explain_refusal
 
 app = typer.Typer(
     name="translator",
@@ -27,17 +26,6 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 for command in (train, translate, evaluate, export, pack):
     app.command()(command)
-
-_MAKE_ROOM = "Make room and try again; a training goes on with --resume."
-# What to do where the machine refuses, at whatever place of the program.
-_ADVICE = {
-    errno.ENOSPC: _MAKE_ROOM,
-    errno.EDQUOT: _MAKE_ROOM,
-    errno.EFBIG: _MAKE_ROOM,
-    errno.EACCES: "Choose a place that you may write to.",
-    errno.EPERM: "Choose a place that you may write to.",
-    errno.EROFS: "Choose a place that you may write to.",
-}
 
 
 def _show_version(is_asked: bool) -> None:
@@ -88,9 +76,7 @@ def run() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if error.errno not in _ADVICE:
+        if not (line := explain_refusal(error)):
             raise
-        place = f"cannot use {error.filename}: " if error.filename else ""
-        advice = _ADVICE[error.errno]
-        typer.echo(f"error: {place}{error.strerror}. {advice}", err=True)
+        typer.echo(f"error: {line}", err=True)
         sys.exit(2)

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,8 @@ import typer
 
 from translator.cli.options import EnsembleOption, config_options
 from translator.config import SearchConfig, parse_config
-from translator.errors import UserError
+from translator.disk import is_plain
+from translator.errors import RefusedWriteError, UserError
 
 if TYPE_CHECKING:
     from translator.files.document import Document
@@ -112,7 +113,7 @@ def translate(
         origin = str(input or "standard input")
         lines = decode_lines(source, origin, translator.max_characters)
         is_waiting = input is None and sys.stdin.isatty()
-        with open_output(output) as target:
+        with open_output(output, is_waiting) as target:
             for chunk in _chunks(lines, 1 if is_waiting else _CHUNK_SIZE):
                 numbers, texts = zip(*chunk, strict=True)
                 found = _find_translations(translator, texts, search, nbest)
@@ -165,15 +166,36 @@ def open_input(path: Path | None) -> BinaryIO:
         raise UserError(f"cannot read {path}: {error.strerror}.") from None
 
 
-def open_output(path: Path | None) -> AbstractContextManager[TextIO]:
-    """Opens a file, or standard output, for writing UTF-8."""
+@contextmanager
+def open_output(path: Path | None, at_once: bool = False) -> Iterator[TextIO]:
+    """Opens a file, or standard output, for writing UTF-8.
+
+    A file is replaced when all is written. What was done when a mistake ended it stays
+    beside it, in a file whose name ends in `.part`.
+
+    Args:
+        path: The file.
+        at_once: Whether its reader is to see each line when it is written.
+    """
     if path is None:
         sys.stdout.reconfigure(encoding="utf-8")
-        return nullcontext(sys.stdout)
+        yield sys.stdout
+        return
+    real = part = path
+    if is_plain(path) and not at_once:
+        real = path.resolve()  # a link stays
+        part = real.with_name(f"{real.name}.part")
     try:
-        return path.open("w", encoding="utf-8", newline="\n")
+        with part.open("w", encoding="utf-8", newline="\n") as stream:
+            yield stream
+        if part != path:
+            part.replace(real)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}.") from None
+        raise RefusedWriteError(f"cannot write {path}: {error.strerror}.") from None
+    except UserError as error:
+        if part == path:
+            raise
+        raise UserError(f"{error} What was translated before is in {part}.") from None
 
 
 def decode_lines(

@@ -7,13 +7,13 @@ they were read. Lines may end in LF, CRLF or CR.
 import codecs
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from translator.disk import replacing
+from translator.disk import writing
 from translator.errors import UserError
 from translator.files.lines import Part, read_text
 from translator.files.subtitles import read_subtitles
@@ -164,7 +164,8 @@ class Document:
             max_texts: Most texts in a piece; fewer, if they are long.
         """
         done = 0
-        with _opened(target) as stream, self._lines() as lines:
+        opened = writing(target) if isinstance(target, Path) else nullcontext(target)
+        with opened as stream, self._lines() as lines:
             stream.write(self._mark)
             for parts in _groups(self._read(lines), max_texts):
                 texts = [text for part in parts for text in part.texts]
@@ -291,16 +292,3 @@ def _cut(texts: Sequence[str], max_texts: int) -> Iterator[list[str]]:
         some.append(text)
     if some:
         yield some
-
-
-@contextmanager
-def _opened(target: Path | BinaryIO) -> Iterator[BinaryIO]:
-    """Gives a stream; a file that is not written to its end does not come to be."""
-    if not isinstance(target, Path):
-        yield target
-        return
-    try:
-        with replacing(target) as temporary, temporary.open("wb") as stream:
-            yield stream
-    except OSError as error:
-        raise UserError(f"cannot write {target}: {error.strerror}.") from None

@@ -13,9 +13,11 @@ from prometheus_client import (
     CollectorRegistry,
     Counter,
     Histogram,
+    ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from starlette.datastructures import MutableHeaders
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,7 +26,12 @@ from translator.serving import libre, native, tf_serving
 from translator.serving.access import RateLimit
 from translator.serving.detection import Detection, Detector
 from translator.serving.documentation import add_documentation
-from translator.serving.errors import ErrorAnswer, add_error_answers, error_answer
+from translator.serving.errors import (
+    ErrorAnswer,
+    add_error_answers,
+    error_answer,
+    route_of,
+)
 from translator.serving.files import FileDesk
 from translator.serving.service import Service
 
@@ -94,6 +101,7 @@ def create_app(
     )
     _refuse_other_methods(app)
     app.add_middleware(_Heads)
+    app.add_middleware(_Streams)
     return app
 
 
@@ -161,6 +169,23 @@ class _Heads:
         if is_head and not scope["path"].startswith(_PAGE_PATH):
             scope = {**scope, "method": "GET"}
         await self.app(scope, receive, send)
+
+
+class _Streams:
+    """Tells nginx not to hold events back, those of a page, too."""
+
+    def __init__(self, app: ASGIApp):
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def marked_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=message["headers"])
+                if headers.get("content-type", "").startswith("text/event-stream"):
+                    headers["X-Accel-Buffering"] = "no"
+            await send(message)
+
+        await self.app(scope, receive, marked_send)
 
 
 class _BodyLimit:
@@ -231,8 +256,8 @@ class _Measured:
             await self.app(scope, receive, noted_send)
         finally:
             self.metrics.under_way -= not is_endless
-            route = getattr(scope.get("route"), "path", "other")
-            self.metrics.count(route, status, time.perf_counter() - start)
+            seconds = time.perf_counter() - start
+            self.metrics.count(route_of(scope), status, seconds)
 
 
 class _Metrics:
@@ -258,7 +283,14 @@ class _Metrics:
             registry=self.registry,
             buckets=_BUCKETS,
         )
+        self._reloads = Counter(
+            "translator_reloads",
+            "Models that changed on the disk: loaded again, or not",
+            ("model", "result"),
+            registry=self.registry,
+        )
         self.registry.register(self)
+        ProcessCollector(registry=self.registry)
 
     def collect(self):
         """What is read when somebody asks."""
@@ -267,9 +299,16 @@ class _Metrics:
             "Characters that wait or are being translated",
             labels=("model",),
         )
+        translated = CounterMetricFamily(
+            "translator_characters",
+            "Characters that were translated since the model was loaded",
+            labels=("model",),
+        )
         for model in self._service.models:
             waiting.add_metric((model.name,), model.gatherer.waiting)
+            translated.add_metric((model.name,), model.gatherer.translated)
         yield waiting
+        yield translated
         yield GaugeMetricFamily(
             "translator_requests_in_progress",
             "Requests that are being answered",
@@ -284,6 +323,10 @@ class _Metrics:
         """Notes that a request was answered."""
         self._requests.labels(route, status).inc()
         self._seconds.labels(route).observe(seconds)
+
+    def count_reload(self, model: str, is_loaded: bool) -> None:
+        """Notes that a model was loaded again, or could not be."""
+        self._reloads.labels(model, "loaded" if is_loaded else "failed").inc()
 
     async def answer(self, request: Request) -> Response:
         return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)

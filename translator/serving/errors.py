@@ -8,8 +8,9 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import Scope
 
-from translator.errors import UserError
+from translator.errors import RefusedWriteError, UserError
 from translator.serving.gathering import BusyError
 from translator.serving.service import NotFoundError, TooLateError
 
@@ -42,16 +43,24 @@ def add_error_answers(app: FastAPI) -> None:
     @app.exception_handler(ClientDisconnect)
     @app.exception_handler(Exception)
     async def on_other_error(request: Request, error: Exception):
-        status, message = explain(error)
+        status, message = explain(error, f"{request.method} {route_of(request.scope)}")
         headers = {"Retry-After": str(RETRY_AFTER)} if status == 503 else None
         return error_answer(status, message, headers)
 
 
-def explain(error: Exception) -> tuple[int, str]:
-    """Returns the status and the line that a client gets; logs what is our mistake."""
+def explain(error: Exception, request: str = "a request") -> tuple[int, str]:
+    """Returns the status and the line that a client gets; logs what is our mistake.
+
+    Args:
+        error: What went wrong.
+        request: What it was that failed, for the log.
+    """
     match error:
         case NotFoundError():
             return 404, str(error)
+        case RefusedWriteError():
+            logger.error("%s", error)
+            return 507, "the server has no room for files. Try again later."
         case UserError():
             return 400, str(error)
         case BusyError():
@@ -60,8 +69,14 @@ def explain(error: Exception) -> tuple[int, str]:
             return 503, "the translation took too long. Send less text at a time."
         case ClientDisconnect():  # nobody reads it, but the metrics count it
             return 400, "the request broke off. Send it again."
-    logger.exception("a request failed", exc_info=error)
+    logger.exception("%s failed", request, exc_info=error)
     return 500, "something went wrong on the server. Its log has the details."
+
+
+def route_of(scope: Scope) -> str:
+    """Returns the path of a request as it was declared: one of few, without what a
+    client wrote."""
+    return getattr(scope.get("route"), "path", "other")
 
 
 def error_answer(

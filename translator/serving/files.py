@@ -6,8 +6,8 @@ import secrets
 import shutil
 import tempfile
 import weakref
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from fastapi import HTTPException
@@ -19,6 +19,8 @@ from translator.serving.service import Model, Service
 # Texts of a file translated together: a small request that comes meanwhile waits half
 # a second for them, and the file loses a sixth of its speed.
 MAX_TEXTS = 32
+# Files that are translated at a time, in turns; more are sent away.
+MAX_FILES = 16
 
 
 class FileDesk:
@@ -41,6 +43,7 @@ class FileDesk:
         self._max_bytes = max_bytes
         self._names: dict[str, str] = {}  # key -> what to call it, the oldest first
         self._turn = asyncio.Lock()
+        self._num_open = 0
         self._is_closed = False
         self.folder = Path(tempfile.mkdtemp(prefix="translator-files-"))
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
@@ -76,6 +79,21 @@ class FileDesk:
                         raise HTTPException(499, "the client is gone.")
                     found = await self._service.translate(model, piece.texts)
                 piece.translations = [translation.text for translation in found]
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Holds one of the `MAX_FILES` places.
+
+        Raises:
+            BusyError: All are taken.
+        """
+        if self._num_open >= MAX_FILES:
+            raise BusyError
+        self._num_open += 1
+        try:
+            yield
+        finally:
+            self._num_open -= 1
 
     def new_folder(self) -> tempfile.TemporaryDirectory:
         """Returns a folder for the files of one request."""

@@ -66,13 +66,14 @@ class _Jobs:
 
     Attributes:
         waiting: Characters that wait, or are being translated.
+        translated: Characters that were.
     """
 
     def __init__(self, max_batch: int, max_waiting: int, patience: float):
         self.max_batch = max_batch
         self.max_waiting = max_waiting
         self.patience = patience
-        self.waiting = 0
+        self.waiting = self.translated = 0
         self._jobs: deque[_Job] = deque()
         self._num_busy = 0  # threads
         self._is_closed = False
@@ -99,7 +100,9 @@ class _Jobs:
         """Notes that a batch was answered, and its thread is free."""
         with self._changed:
             self._num_busy -= 1
-            self.waiting -= sum(job.size for job in batch)
+            size = sum(job.size for job in batch)
+            self.waiting -= size
+            self.translated += size
             self._changed.notify_all()
 
     def take_batch(self) -> list[_Job]:
@@ -178,6 +181,11 @@ class Gatherer:
     def waiting(self) -> int:
         """Characters that wait, or are being translated."""
         return self._jobs.waiting
+
+    @property
+    def translated(self) -> int:
+        """Characters that were translated."""
+        return self._jobs.translated
 
     def submit(
         self, texts: Sequence[str], search: SearchConfig, num_hypotheses: int = 1

@@ -14,6 +14,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse
 from starlette.datastructures import UploadFile
 
+from translator.disk import writing
 from translator.files.document import FORMATS, Document, has_format, translated_name
 from translator.languages import has_spaces, language_name
 from translator.serving.access import TAKES_KEY, check_access
@@ -157,9 +158,10 @@ async def translate_file(request: Request) -> dict[str, str]:
         if not has_format(name):
             raise HTTPException(400, "Invalid request: file format not supported")
         desk: FileDesk = request.app.state.file_desk
-        with desk.new_folder() as folder:
+        with desk.admitted(), desk.new_folder() as folder:
             path = Path(folder) / f"source{name.suffix}"
-            path.write_bytes(await upload.read())
+            with writing(path) as stream:
+                stream.write(await upload.read())
             document = await _read_document(request, path)
             if source == _AUTO:
                 sample = document.sample
@@ -234,7 +236,9 @@ async def _translate_html(
         for text in service.check_texts(texts)
     ]
     blocks = [block for markup in markups for block in markup.blocks]
-    found = await service.translate_many(model, [block.text for block in blocks])
+    deadline = service.deadline()
+    texts_of_blocks = [block.text for block in blocks]
+    found = await service.translate_many(model, texts_of_blocks, deadline)
     # Without spaces nobody knows where a word is.
     has_words = has_spaces(model.source_language) and has_spaces(model.target_language)
     rendered = await run_in_threadpool(
@@ -245,7 +249,7 @@ async def _translate_html(
     )
     failed = [place for place, own in enumerate(rendered) if own is None]
     pieces = [piece for place in failed for piece in pieces_of(blocks[place])]
-    remaining = iter(await service.translate_many(model, pieces))
+    remaining = iter(await service.translate_many(model, pieces, deadline))
     for place in failed:
         own = [next(remaining).text for _ in pieces_of(blocks[place])]
         rendered[place] = join_pieces(blocks[place], own)

@@ -214,18 +214,21 @@ async def translate(body: TranslationRequest, request: Request) -> Any:
         return StreamingResponse(
             _events(first, parts, service, model, body, service.check_texts(texts)),
             media_type="text/event-stream",
-            headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
+            headers={"Cache-Control": "no-cache"},
         )
+    deadline = service.deadline()
     if body.prefix:
-        found = [await _complete(service, model, texts, search, body)]
+        found = [await _complete(service, model, texts, search, body, deadline)]
     else:
-        found = await service.translate(model, texts, search, body.num_hypotheses)
+        found = await service.translate(
+            model, texts, search, body.num_hypotheses, deadline
+        )
     size = sum(_num_weights(own, body) for text in found for own in text.sentences)
     _check_num_weights(size, service.limits.weights)
     # Of a long text it takes a while, which other clients need not wait for.
     answer = await run_in_threadpool(_answer, found, model, body)
     if body.tree or body.gates:
-        await _look_inside(service, model, search, found[0], answer, body)
+        await _look_inside(service, model, search, found[0], answer, body, deadline)
     content = await run_in_threadpool(answer.model_dump_json, exclude_none=True)
     return Response(content, media_type="application/json")
 
@@ -262,6 +265,7 @@ async def _complete(
     texts: list[str],
     search: SearchConfig,
     body: TranslationRequest,
+    deadline: float,
 ) -> Translation:
     """Translates a text behind a given beginning."""
     _check_can_be_inspected(model)
@@ -270,7 +274,7 @@ async def _complete(
     service.check_num_hypotheses(model, body.num_hypotheses, search)
     complete = model.translator.complete
     return await service.look_inside(
-        partial(complete, text, prefix, search, body.num_hypotheses)
+        partial(complete, text, prefix, search, body.num_hypotheses), deadline
     )
 
 
@@ -281,6 +285,7 @@ async def _look_inside(
     translation: Translation,
     answer: TranslationAnswer,
     body: TranslationRequest,
+    deadline: float,
 ) -> None:
     """Adds the tree and the gates of a single sentence to its answer."""
     _check_is_sentence("tree and gates are", model, translation.sentences, at_least=1)
@@ -293,7 +298,8 @@ async def _look_inside(
     if body.tree:
         _check_can_be_inspected(model)
         nodes = await service.look_inside(
-            partial(inspection.search_tree, translator, text, search, is_protected)
+            partial(inspection.search_tree, translator, text, search, is_protected),
+            deadline,
         )
         sentence_answer.tree = [NodeAnswer(**asdict(node)) for node in nodes]
     if body.gates:
@@ -304,7 +310,7 @@ async def _look_inside(
             )
         tokens = sentence.hypotheses[0].tokens
         sentence_answer.gates = await service.look_inside(
-            partial(_read_gates, translator, text, tokens, is_protected)
+            partial(_read_gates, translator, text, tokens, is_protected), deadline
         )
 
 

@@ -25,7 +25,8 @@ class Reloader:
         folders: Those of its models, in their order.
         stamps: Of the folders, from before they were loaded.
         load: Loads a folder.
-        report: Takes a line on each change, and on why one failed.
+        report: Is told of each change: the model's name, whether it was loaded, and a
+            line that says so, or why not.
         interval: Seconds between two looks.
     """
 
@@ -35,7 +36,7 @@ class Reloader:
         folders: Sequence[Path],
         stamps: Sequence[ModelStamp],
         load: Callable[[Path], TextTranslator],
-        report: Callable[[str], None],
+        report: Callable[[str, bool, str], None],
         interval: float = INTERVAL,
     ):
         self._service = service
@@ -65,10 +66,10 @@ class Reloader:
                 self._seen[folder] = stamp
                 if is_still and stamp != served:
                     self._served[folder] = name, stamp
-                    self._report(self._reload(folder, name))
+                    self._reload(folder, name)
 
-    def _reload(self, folder: Path, name: str) -> str:
-        """Puts what is in a folder in the place of a model; returns what to report."""
+    def _reload(self, folder: Path, name: str) -> None:
+        """Puts what is in a folder in the place of a model, and reports it."""
         try:
             translator = self._load(folder)
             _check_languages(translator, self._service.find(name).translator)
@@ -76,9 +77,11 @@ class Reloader:
             warm_up(translator)
         except Exception as error:  # whatever is wrong with it, the old one is there
             reason = str(error) if isinstance(error, UserError) else repr(error)
-            return f"{folder} was not loaded again: {' '.join(reason.split())}"
+            line = f"{folder} was not loaded again: {' '.join(reason.split())}"
+            self._report(name, False, line)
+            return
         self._service.put(translator)
-        return f"{folder} was loaded again."
+        self._report(name, True, f"{folder} was loaded again.")
 
 
 def _check_languages(new: TextTranslator, old: TextTranslator) -> None:

@@ -57,6 +57,7 @@ class Limits:
 
     characters: int = 10_000
     texts: int = 128
+    request_texts: int = 20_000
     request_characters: int = 200_000
     body_bytes: int = 1_000_000
     beam_size: int = 16
@@ -226,7 +227,13 @@ class Service:
         return [printable(text) for text in texts]
 
     def check_size(self, texts: Sequence[str]) -> None:
-        """Raises a UserError if there are more characters than a request may have."""
+        """Raises a UserError if there are more texts, or more characters in them, than
+        a request of any kind may have."""
+        if len(texts) > self.limits.request_texts:
+            raise UserError(
+                f"a request may have at most {self.limits.request_texts:,} texts in "
+                f"all. Received: {len(texts):,}. Send them in parts."
+            )
         size, limit = sum(map(len, texts)), self.limits.request_characters
         if size > limit:
             raise UserError(
@@ -276,8 +283,16 @@ class Service:
         texts: Sequence[Any],
         search: SearchConfig | None = None,
         num_hypotheses: int = 1,
+        deadline: float | None = None,
     ) -> list[Translation]:
         """Translates the texts of one client, together with those of others.
+
+        Args:
+            model: By which.
+            texts: To translate.
+            search: How to search; default, the model's own options.
+            num_hypotheses: Hypotheses of each sentence.
+            deadline: Of a request that asks for several things, its `deadline`.
 
         Raises:
             UserError: Bad texts, or too many hypotheses.
@@ -287,10 +302,11 @@ class Service:
         texts = self.check_texts(texts)
         search = search or model.translator.search
         self.check_num_hypotheses(model, num_hypotheses, search)
-        return await _ask(model, texts, search, num_hypotheses, self._deadline())
+        deadline = deadline or self.deadline()
+        return await _ask(model, texts, search, num_hypotheses, deadline)
 
     async def translate_many(
-        self, model: Model, texts: Sequence[str]
+        self, model: Model, texts: Sequence[str], deadline: float | None = None
     ) -> list[Translation]:
         """As `translate`, for more texts than one request may have; in as much time."""
         self.check_size(texts)
@@ -301,11 +317,17 @@ class Service:
             for text in self.check_texts(texts[start : start + limit])
         ]
         search = model.translator.search
-        return await _ask(model, checked, search, 1, self._deadline())
+        return await _ask(model, checked, search, 1, deadline or self.deadline())
 
-    async def look_inside(self, look: Callable[[], T]) -> T:
+    async def look_inside(
+        self, look: Callable[[], T], deadline: float | None = None
+    ) -> T:
         """Runs what does without batches, such as a search with a given beginning: for
         all clients on one thread, one after the other.
+
+        Args:
+            look: What to run.
+            deadline: As of `translate`.
 
         Raises:
             BusyError: Too many wait, or the server is about to stop.
@@ -325,7 +347,7 @@ class Service:
 
         future.add_done_callback(lambda own: loop.call_soon_threadsafe(leave, own))
         try:
-            async with asyncio.timeout_at(self._deadline()):
+            async with asyncio.timeout_at(deadline or self.deadline()):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             raise TooLateError from None
@@ -349,7 +371,7 @@ class Service:
         texts = self.check_texts(texts)
         search = search or model.translator.search
         self.check_num_hypotheses(model, num_hypotheses, search)
-        deadline = self._deadline()
+        deadline = self.deadline()
         splits = map(model.translator.split, texts)
         places = [
             place for i, split in enumerate(splits) for place in _places(i, split)
@@ -363,7 +385,9 @@ class Service:
                 yield Part(i, j, before, sentence, after)
             start, size = start + size, min(2 * size, _LARGEST_GROUP)
 
-    def _deadline(self) -> float:
+    def deadline(self) -> float:
+        """Returns when a request that begins now must be answered, in the time of the
+        event loop."""
         return asyncio.get_running_loop().time() + self.limits.seconds
 
     def check_num_hypotheses(
@@ -421,14 +445,16 @@ async def _ask(
 
 
 def _pieces(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Cuts a list of texts into shorter ones, of few characters each."""
+    """Cuts a list of texts into shorter ones, of few characters each; a blank text is
+    as much work as one of a character."""
     piece, size = [], 0
     for text in texts:
-        if piece and size + len(text) > _PIECE_CHARACTERS:
+        own = len(text) + 1
+        if piece and size + own > _PIECE_CHARACTERS:
             yield piece
             piece, size = [], 0
         piece.append(text)
-        size += len(text)
+        size += own
     if piece:
         yield piece
 

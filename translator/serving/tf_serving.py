@@ -12,11 +12,13 @@ import binascii
 import json
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from translator.errors import UserError
 from translator.serving.access import require_access
 from translator.serving.service import Model, NotFoundError, Service
+from translator.translations import Translation
 
 router = APIRouter(prefix="/v1/models", tags=["TensorFlow Serving"])
 
@@ -81,7 +83,7 @@ _BODY = {
     include_in_schema=False,
     dependencies=[Depends(require_access)],
 )
-async def predict(name: str, request: Request) -> dict[str, Any]:
+async def predict(name: str, request: Request) -> Response:
     """Translates `instances` (a list of texts) or `inputs` (columns)."""
     model = _find(request, name)
     body = await _read_json(request)
@@ -99,22 +101,21 @@ async def predict(name: str, request: Request) -> dict[str, Any]:
         )
     is_rows = "instances" in body
     texts = _rows(body["instances"]) if is_rows else _columns(body["inputs"])
-    columns = await _translate(request.app.state.service, model, texts)
+    service: Service = request.app.state.service
+    found = await service.translate_many(model, texts)
+    # Of many texts it takes a while, which other clients need not wait for.
+    content = await run_in_threadpool(_answer, found, is_rows)
+    return Response(content, media_type="application/json")
+
+
+def _answer(translations: list[Translation], is_rows: bool) -> str:
+    rows = [{"translation": own.text, "score": own.score} for own in translations]
     if is_rows:
-        names = list(columns)
-        rows = zip(*columns.values(), strict=True)
-        return {"predictions": [dict(zip(names, row, strict=True)) for row in rows]}
-    return {"outputs": columns}
-
-
-async def _translate(
-    service: Service, model: Model, texts: list[str]
-) -> dict[str, list]:
-    translations = await service.translate_many(model, texts)
-    return {
-        "translation": [translation.text for translation in translations],
-        "score": [translation.score for translation in translations],
-    }
+        return json.dumps({"predictions": rows})
+    names = ("translation", "score")
+    return json.dumps(
+        {"outputs": {name: [row[name] for row in rows] for name in names}}
+    )
 
 
 async def _read_json(request: Request) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any
 import gradio as gr
 
 from translator.config import SearchConfig
-from translator.errors import UserError
+from translator.errors import RefusedWriteError, UserError
 from translator.files.document import Document, translated_name
 from translator.inspection import (
     Alternative,
@@ -534,6 +534,9 @@ def errors_in_a_sentence():
         yield
     except UserError as error:
         message = str(error)
+        if isinstance(error, RefusedWriteError):
+            logger.error("%s", error)
+            message = "The server has no room for files. Try again later."
         if message.split(" ")[0].isalpha():  # not the name of a file
             message = message[:1].upper() + message[1:]
         # Gradio renders the message as HTML, and it may quote the user's text.
