@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,7 @@ def test_all_that_is_copied_is_there(steps):
     copied = {
         source
         for rest in arguments_of(steps, "COPY")
+        if not rest.startswith("--from=build ")
         for source in shlex.split(rest)[:-1]
     }
     assert copied == kept
@@ -52,14 +55,51 @@ def test_it_runs_without_rights(steps):
     assert "RUN" not in names[names.index("USER") :]
 
 
+def test_the_last_stage_has_what_serving_needs(steps):
+    """Catches: a package of the project that is served without, or TensorFlow."""
+    [rest] = [rest for rest in arguments_of(steps, "RUN") if "requires(" in rest]
+    code, place = re.fullmatch(r'python -c "(.*)" > (\S+)', rest, re.DOTALL).groups()
+    [copied] = [rest for rest in arguments_of(steps, "COPY") if place in rest]
+    assert copied.startswith("--from=build ")
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    names = {line.partition("==")[0] for line in result.stdout.splitlines()}
+    imported = {
+        "onnxruntime", "gradio", "fastapi", "uvicorn", "sentencepiece", "typer",
+        "prometheus-client", "py3langid", "babel", "numpy", "pydantic",
+    }  # fmt: skip
+    assert imported <= names
+    assert not names & {"tensorflow", "tensorflow-text", "keras", "onnx"}
+
+
+def test_a_model_is_served_without_tensorflow(onnx_dir):
+    """Catches: an import that the image's last stage does not have."""
+    missing = ("tensorflow", "keras", "onnx", "matplotlib", "sacrebleu", "sacremoses")
+    program = f"""
+import sys
+sys.modules |= dict.fromkeys({missing})  # whoever imports one gets an ImportError
+from translator.loading import load_translator
+from translator.serving.app import create_app
+from translator.serving.service import Service, WaitingTranslator
+from translator.web import ui
+service = Service([load_translator({str(onnx_dir)!r})])
+waiting = [WaitingTranslator(service, model) for model in service.models]
+ui.warm_up(waiting)
+ui.mount_page(create_app(service), ui.build_app(waiting))
+service.close()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
+
+
 def test_the_server_starts_with_the_models_that_were_made(steps):
     """Catches: an option that is gone; another folder or port than was exposed."""
     import serve
 
-    [command] = arguments_of(steps, "CMD")
+    [command] = arguments_of(steps, "ENTRYPOINT")
     program, script, *options = json.loads(command)
     assert (program, script) == ("python", "serve.py")
-    made = '"models/$(basename "$model")" --format onnx'
+    made = '"/models/$(basename "$model")" --format onnx'
     assert made in " ".join(arguments_of(steps, "RUN"))
     app = typer.Typer()
     app.command()(serve.main)
