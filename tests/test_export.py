@@ -309,6 +309,22 @@ def test_a_network_that_loses_placeholders(protecting, protecting_dir):
     assert [text.decode() for text in found] == expected
 
 
+def test_a_long_text_is_searched_in_batches(protecting, monkeypatch):
+    """Catches: sentences in the order of their length; a last batch that is lost; an
+    answer that depends on who is in a batch."""
+    monkeypatch.setattr("translator.export._BATCH_SIZE", 4)
+    module = ServingModule(protecting)
+    texts = [" ".join(PROTECTED_TEXTS), "", PROTECTED_TEXTS[0], *PROTECTED_TEXTS[::-1]]
+    expected = protecting.translate(texts)
+    for number in (1, len(texts)):
+        found = module.translate(tf.constant(texts[:number]))
+        for own, text, score in zip(
+            expected, found["translation"].numpy(), found["score"].numpy(), strict=False
+        ):
+            assert text.decode() == own.text
+            assert score == pytest.approx(own.score, abs=1e-4)
+
+
 @pytest.mark.parametrize("rule", [{}, {"first": True}, {"inner": False}])
 def test_a_network_that_copies(protecting, monkeypatch, rule):
     """Catches: the best hypothesis taken though it lost a thing, things in the wrong

@@ -54,7 +54,7 @@ _NBEST = "translate_nbest"
 _WARM_UP_NAME = "assets.extra/tf_serving_warmup_requests"
 # Of other lengths: functions that are traced are so for all of them.
 _WARM_UP_TEXTS = ("Hello.", "A sentence of some more words, so that it takes longer.")
-# Sentences searched together by `SavedModelTranslator`.
+# Sentences searched together.
 _BATCH_SIZE = 64
 # What a damaged folder can raise, wherever the damage is.
 _LOAD_ERRORS = (OSError, ValueError, KeyError, TypeError, tf.errors.OpError)
@@ -109,7 +109,7 @@ class ServingModule(tf.Module):
 
     Args:
         translator: What to save.
-        weights: How to store the weights. They are unpacked once a request: as they are
+        weights: How to store the weights. They are unpacked once a batch: as they are
             variables, no optimisation does it beforehand.
     """
 
@@ -153,7 +153,8 @@ class ServingModule(tf.Module):
 
         Args:
             text: UTF-8 strings, shape `(batch_size,)`, of any number of sentences and
-                lines, in capitals or not. All their sentences are searched together.
+                lines, in capitals or not. Sentences of similar length are searched
+            together, `_BATCH_SIZE` at a time.
 
         Returns:
             `translation`, strings `(batch_size,)`, with the white space between the
@@ -162,10 +163,7 @@ class ServingModule(tf.Module):
             a digit stays as it is; its score is 0.
         """
         texts = graph_text.split_sentences(_valid_utf8(text), self._longest)
-        if self._has_placeholders:
-            translations, scores = self._translate_protected(texts.sentences)
-        else:
-            translations, scores = self._translate_folded(texts.sentences)
+        translations, scores = self._translate_in_batches(texts.sentences)
         return {
             "translation": texts.join(translations, self._gap),
             "score": texts.mean_scores(scores),
@@ -237,6 +235,34 @@ class ServingModule(tf.Module):
             "translate_with_attention": self.translate_with_attention,
             "translate_ids": self.translate_ids,
         }
+
+    def _translate_in_batches(self, sentences):
+        """Returns translations `(N,)` and their scores, of any number of sentences:
+        with little padding, and in memory that does not grow with the text."""
+        translate = self._translate_folded
+        if self._has_placeholders:
+            translate = self._translate_protected
+        order = tf.argsort(tf.strings.length(sentences), stable=True)
+        num_batches = tf.maximum(1, -(-tf.size(order) // _BATCH_SIZE))
+        arrays = [
+            tf.TensorArray(dtype, num_batches, element_shape=[None], infer_shape=False)
+            for dtype in (tf.string, tf.float32)
+        ]
+
+        def translate_batch(index, texts, scores):
+            start = index * _BATCH_SIZE
+            places = order[start : start + _BATCH_SIZE]
+            text, score = translate(tf.gather(sentences, places))
+            return index + 1, texts.write(index, text), scores.write(index, score)
+
+        _, *arrays = tf.while_loop(
+            lambda index, *_: index < num_batches,
+            translate_batch,
+            (0, *arrays),
+            parallel_iterations=1,
+        )
+        back = tf.math.invert_permutation(order)
+        return tuple(tf.gather(array.concat(), back) for array in arrays)
 
     def _translate_folded(self, sentences):
         """Returns translations `(N,)` and their scores, of sentences in any letters."""
