@@ -154,7 +154,7 @@ class ServingModule(tf.Module):
         Args:
             text: UTF-8 strings, shape `(batch_size,)`, of any number of sentences and
                 lines, in capitals or not. Sentences of similar length are searched
-            together, `_BATCH_SIZE` at a time.
+                together, `_BATCH_SIZE` at a time.
 
         Returns:
             `translation`, strings `(batch_size,)`, with the white space between the
