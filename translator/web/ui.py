@@ -1,6 +1,7 @@
 """The page: a Gradio app over any number of translators."""
 
 import base64
+import logging
 import platform
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -32,6 +33,8 @@ from translator.web.handlers import (
     errors_in_a_sentence,
     show_step,
 )
+
+logger = logging.getLogger(__name__)
 
 MAX_TOGETHER = 16  # requests that wait for the model, to be translated together
 MAX_SESSIONS = 500  # pages whose state is kept; the oldest makes room
@@ -74,6 +77,26 @@ EXAMPLES = {
 }
 
 
+class _Page(gr.Blocks):
+    """Blocks that tell in one line what is wrong with the data of a call."""
+
+    async def preprocess_data(self, block_fn: Any, *arguments: Any, **options: Any):
+        """Overrides what makes the arguments of a function of what came over the wire:
+        what a stranger sends there would end in a traceback."""
+        try:
+            return await super().preprocess_data(block_fn, *arguments, **options)
+        except gr.Error:
+            raise
+        except Exception as error:
+            logger.warning("data of %s: %s", block_fn.name, type(error).__name__)
+            count = sum(not isinstance(own, gr.State) for own in block_fn.inputs)
+            message = (
+                f"The data that was sent to {block_fn.api_name} is not what it takes: "
+                f"{count} values, as /gradio_api/info describes them."
+            )
+            raise gr.Error(message, print_exception=False) from None
+
+
 def build_app(translators: Sequence[Any]) -> gr.Blocks:
     """Returns the page. It is neither launched nor does it load anything.
 
@@ -84,7 +107,7 @@ def build_app(translators: Sequence[Any]) -> gr.Blocks:
     by_title = titles_of(translators)
     handlers = Handlers(by_title)
     first = next(iter(by_title))
-    with gr.Blocks(
+    with _Page(
         title="Translator",
         analytics_enabled=False,
         delete_cache=(3600, 3600),
