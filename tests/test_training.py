@@ -1100,17 +1100,37 @@ def test_what_a_run_says_of_its_corpus(tmp_path):
     assert first.startswith("[b]pairs.en-es.tsv: ")
     assert dropped.startswith("Of 400 pairs 200 were dropped: 200 duplicate")
     assert f"Scores on {len(corpus.dev)} development pairs are uncertain" in uncertain
-    preparation._check_unchanged(config, corpus.info)
+    asked = config, tmp_path / "run", corpus.info, console
+    assert preparation._find_kept(*asked) is None
     path.write_text("".join(lines[:-1]), "utf-8")
     with pytest.raises(UserError, match="has changed since the training began"):
-        preparation._check_unchanged(config, corpus.info)
+        preparation._find_kept(*asked)
     dev = tmp_path / "dev.tsv"
     dev.write_text("".join(lines), "utf-8")
     config = make_config("tiny", options=options | {"dev_corpus": (str(dev),)})
     info = preparation.find_origin(config.data).info
     dev.write_text("".join(lines[:-1]), "utf-8")
     with pytest.raises(UserError, match="dev.tsv has changed since"):
-        preparation._check_unchanged(config, info)
+        preparation._find_kept(config, tmp_path / "run", info, console)
+
+
+def test_a_run_goes_on_when_its_corpus_is_gone(tmp_path):
+    """Catches: a folder with all the pairs that is of no use without the file; half of
+    them taken for all."""
+    path = tmp_path / "mine.en-es.tsv"
+    lines = (f"my word {n}\tmi palabra {n}\n" for n in range(400))
+    path.write_text("".join(lines), "utf-8")
+    run_dir = tmp_path / "run"
+    options = {"corpus": (str(path),), "vocabulary_size": 300} | ONLY_LOOKING
+    with interruption(2):
+        train(make_config("tiny", options=options), run_dir)
+    path.unlink()
+    train(load_run_config(run_dir)[0], run_dir, resume=True)
+    assert [r for r in read_metrics(run_dir) if r["kind"] == "validation"]
+    pairs = run_dir / "data" / "train.tsv"
+    pairs.write_bytes(pairs.read_bytes()[:-9])
+    with pytest.raises(UserError, match="no corpus and no file"):
+        train(load_run_config(run_dir)[0], run_dir, resume=True)
 
 
 def test_nothing_to_resume(tmp_path):

@@ -19,6 +19,7 @@ from translator.checkpoints import (
 from translator.config import Config, TrainingConfig, save_config, with_options
 from translator.corpus import CorpusInfo, PreparedCorpus, prepare_corpus
 from translator.corpus.origins import find_origin
+from translator.corpus.preparing import load_kept_corpus
 from translator.errors import UserError
 from translator.inference import Translator
 from translator.model import build_model
@@ -134,10 +135,11 @@ def prepare_run(
     """
     known = _known_dir(config, run_dir, resume)
     before, facts = load_run_config(known) if known else (None, {})
+    kept = None
     if resume:
-        _check_unchanged(config, facts["corpus_info"])
+        kept = _find_kept(config, run_dir, facts["corpus_info"], console)
     config = config if resume else inherit_options(config)
-    corpus = _prepare(config, run_dir, console)
+    corpus = kept or _prepare(config, run_dir, console)
     config = _resolve(config, corpus)
     keeps_words = bool(known) and keeps_subwords(config, before)
     if keeps_words:
@@ -221,16 +223,36 @@ def _length_of(config: TrainingConfig) -> str:
     return " or ".join(f"{limit:g} {unit}" for unit, limit in limits.items() if limit)
 
 
-def _check_unchanged(config: Config, info: CorpusInfo) -> None:
-    """Raises a UserError if a file of the corpus is not as it was: its development set
-    would be another, and may have been trained on."""
-    files = find_origin(config.data).info["files"]
+def _find_kept(
+    config: Config, run_dir: Path, info: CorpusInfo, console: Console
+) -> PreparedCorpus | None:
+    """Returns the pairs in the folder of a run that goes on, if those that they were
+    made of are gone; None if they are there.
+
+    Raises:
+        UserError: They are gone, and the pairs, too; or they are not as they were: the
+            development set would be another, and may have been trained on.
+    """
+    try:
+        files = find_origin(config.data).info["files"]
+    except UserError:
+        kept = load_kept_corpus(run_dir / DATA_NAME)
+        if not kept:
+            raise
+        console.print(
+            f"The corpus is no longer where it was: going on with the pairs in "
+            f"{run_dir / DATA_NAME}",
+            markup=False,
+            highlight=False,
+        )
+        return kept
     for name, known in info["files"].items():
         if files.get(name) != known:
             raise UserError(
                 f"{name} has changed since the training began. Put the old file back, "
                 "or start a new run."
             )
+    return None
 
 
 def _prepare(config: Config, run_dir: Path, console: Console) -> PreparedCorpus:

@@ -68,6 +68,13 @@ def load_kept_sets(directory: Path) -> CorpusSets | None:
     return found[0] if found else None
 
 
+def is_whole(directory: Path) -> bool:
+    """Whether the folder has the sets, and the training pairs that belong to them."""
+    found = _read(directory)
+    path = directory / TRAIN_NAME
+    return bool(found) and path.exists() and path.stat().st_size == found[1].get("size")
+
+
 def _read(directory: Path) -> tuple[CorpusSets, dict[str, Any]] | None:
     """Returns the sets, and what they were made of."""
     try:

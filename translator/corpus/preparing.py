@@ -14,6 +14,7 @@ from translator.corpus.cleaning import CleaningReport, CleaningRules, clean_pair
 from translator.corpus.keeping import (
     TRAIN_NAME,
     CorpusSets,
+    is_whole,
     load_kept_sets,
     load_prepared,
     save_prepared,
@@ -94,6 +95,15 @@ def prepare_corpus(
             "the development pairs with --dev-corpus."
         )
     return PreparedCorpus(**vars(sets), train=train)
+
+
+def load_kept_corpus(directory: Path) -> PreparedCorpus | None:
+    """Returns what `prepare_corpus` left in a folder, whatever became of the files that
+    it was made of; None if it is not whole."""
+    if not is_whole(directory):
+        return None
+    sets = load_kept_sets(directory)
+    return PreparedCorpus(**vars(sets), train=PairFile(directory / TRAIN_NAME))
 
 
 def _after(report: CleaningReport) -> str:
