@@ -76,9 +76,22 @@ def test_chance_is_not_significant():
     baseline, hypotheses = (worsen(test.references, 0.3, seed) for seed in (1, 2))
     comparison = compared(test, baseline, hypotheses)
     assert all(row.p_value > 0.05 for row in comparison.differences)
-    same = compared(test, baseline, baseline)
+    same = compared(test, tuple(baseline), baseline)
     assert [row.p_value for row in same.differences] == [1.0, 1.0]
     assert same.num_same == 60 and same.better == same.worse == []
+
+
+def test_equal_scores_are_no_difference():
+    """Catches: a word that both have wrong, called significant."""
+    test = make_test(50)
+    ours, theirs = (
+        [*test.references[:-1], test.references[-1].rpartition(" ")[0] + f" {word}"]
+        for word in ("zebra", "quark")
+    )
+    bleu, _ = compared(test, theirs, ours).differences
+    assert bleu.score == bleu.baseline and bleu.p_value == 1.0
+    with pytest.raises(UserError, match="each of the 50 sentences. Received: 49"):
+        compared(test, theirs[1:], ours)
 
 
 def test_what_changed_is_shown(tmp_path):

@@ -205,3 +205,16 @@ def test_a_single_name_is_a_list_of_one(tmp_path):
     """Catches: "should be a valid tuple", for the line that everybody writes."""
     path = write(tmp_path / "options.toml", '[data]\ncorpus = "numbers-en-es"\n')
     assert make_config(path=path).data.corpus == ("numbers-en-es",)
+
+
+def test_paths_are_names(tmp_path):
+    """Catches: an error of pydantic's for what every program has."""
+    path = tmp_path / "own.toml"
+    path.write_text("[training]\nepochs = 3\n", "utf-8")
+    options = {"corpus": [tmp_path / "a.en", tmp_path / "a.es"], "start_from": tmp_path}
+    config = make_config("tiny", str(path), options)
+    assert config.data.corpus == (f"{tmp_path}/a.en", f"{tmp_path}/a.es")
+    assert config.training.start_from == str(tmp_path) and config.training.epochs == 3
+    assert make_config(options={"corpus": tmp_path}).data.corpus == (str(tmp_path),)
+    with pytest.raises(TypeError, match="Received: dict"):
+        make_config("tiny", {"epochs": 3})

@@ -173,6 +173,19 @@ def test_wrong_numbers_are_refused_before_the_work(num_sources, references, mess
         score(ones, references)
 
 
+def test_columns_of_any_library_are_scored():
+    """Catches: arrays that are neither true nor false; a text of letters."""
+    texts = ["a b c d", "e f g h"]
+    expected = score(texts, texts)
+    assert score(np.array(texts), np.array(texts)) == expected
+    test = EvaluationSet("test", np.array(texts), np.array(texts))
+    assert test.sources == texts
+    with pytest.raises(TypeError, match="a single string"):
+        score("abc", "abd")
+    with pytest.raises(UserError, match="none for sentence 2"):
+        score(texts, ["a", None])
+
+
 def test_evaluate_keeps_the_order_over_chunks(monkeypatch):
     """Catches: a chunk lost or twice; options not passed on."""
     monkeypatch.setattr(evaluation, "_CHUNK_SIZE", 7)

@@ -1,6 +1,7 @@
 """Texts in, translations out: the answer to one never depends on the others."""
 
 import json
+import pickle
 import shutil
 
 import numpy as np
@@ -15,7 +16,8 @@ from translator.checkpoints import (
 )
 from translator.config import SearchConfig
 from translator.errors import UserError
-from translator.inference import Translator
+from translator.inference import Ensemble, Translator
+from translator.light.runtime import OnnxTranslator
 from translator.loading import load_translator
 from translator.losses import smoothed_cross_entropy
 from translator.text import split_sentences
@@ -209,12 +211,59 @@ def test_number_of_hypotheses_is_checked(translator, count):
     assert f"from 1 to the beam size, 3. Received: {count}." in message
 
 
-@pytest.mark.parametrize("texts", ["one text", [b"bytes"], [None], [["nested"]]])
+@pytest.mark.parametrize(
+    "texts", ["one text", b"one", {"text": 1}, ["a", b"bytes"], [None], [["nested"]]]
+)
 def test_texts_are_a_list_of_strings(translator, texts):
-    """Catches: one string taken for a list of letters."""
+    """Catches: one string taken for a list of letters, a table for its columns."""
     for method in (translator.translate, translator.translate_sentences):
-        with pytest.raises(TypeError, match="expected a sequence of strings"):
+        with pytest.raises(TypeError, match="expected"):
             method(texts)
+    with pytest.raises(TypeError, match="Received: NoneType as text 2 of 2"):
+        translator.translate(["a", None])
+
+
+def test_texts_may_come_from_anywhere(translator):
+    """Catches: a generator that its own check empties."""
+    expected = [found.text for found in translator.translate(SENTENCES)]
+    for texts in (iter(SENTENCES), map(str, SENTENCES), np.array(SENTENCES)):
+        assert [found.text for found in translator.translate(texts)] == expected
+    found = translator.translate_sentences(iter(SENTENCES))
+    assert len(found) == len(SENTENCES)
+
+
+def test_a_translator_is_pickled_as_its_folder(translator, onnx_dir):
+    """Catches: an error of the interpreter's; a translator of another model."""
+    for own in (translator, OnnxTranslator.load(onnx_dir)):
+        copy = pickle.loads(pickle.dumps(own))
+        assert (
+            copy.translate(SENTENCES[:1])[0].text
+            == own.translate(SENTENCES[:1])[0].text
+        )
+    assert pickle.loads(pickle.dumps(translator.tokenizer)).encode("A b") == (
+        translator.tokenizer.encode("A b")
+    )
+    twice = Translator.load_ensemble([translator.folder] * 2)
+    assert isinstance(pickle.loads(pickle.dumps(twice)).model, Ensemble)
+    made = Translator(translator.model, translator.tokenizer, translator.config)
+    with pytest.raises(TypeError, match="was loaded from no folder"):
+        pickle.dumps(made)
+
+
+def test_a_fork_is_told_that_it_cannot(translator, monkeypatch):
+    """Catches: a worker that waits for threads of TensorFlow that are not there."""
+    monkeypatch.setattr("translator.inference.os.getpid", lambda: 0)
+    for ask in (
+        lambda: translator.translate(["A"]),
+        lambda: translator.complete("A", "B"),
+    ):
+        with pytest.raises(UserError, match="does not survive a fork"):
+            ask()
+
+
+def test_an_onnx_folder_is_no_run_folder(onnx_dir):
+    with pytest.raises(UserError, match="is an ONNX folder.*load_translator"):
+        Translator.load(onnx_dir)
 
 
 def test_one_trace_for_all_lengths(translator):

@@ -68,6 +68,15 @@ def packages_of(file: str) -> set[str]:
     return {module.split(".")[0] for module in imports_of(file)}
 
 
+def test_editors_know_the_public_names():
+    """Catches: a name that is not in the stub, or from elsewhere."""
+    tree = ast.parse((PACKAGE / "__init__.pyi").read_text("utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    homes = {alias.asname: node.module for node in imports for alias in node.names}
+    assert homes == translator._HOMES
+    assert (PACKAGE / "py.typed").exists()
+
+
 def test_the_readme_names_every_part():
     """Catches: a new module that nobody finds a place for; a row of a deleted one."""
     order = module_order()

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
@@ -1131,6 +1132,29 @@ def test_a_run_goes_on_when_its_corpus_is_gone(tmp_path):
     pairs.write_bytes(pairs.read_bytes()[:-9])
     with pytest.raises(UserError, match="no corpus and no file"):
         train(load_run_config(run_dir)[0], run_dir, resume=True)
+
+
+def test_a_trained_model_is_not_overwritten(finished, tmp_path):
+    """Catches: a second training into the folder of the first, without a word."""
+    shutil.copytree(finished, tmp_path / "run")
+    with pytest.raises(UserError, match="holds a trained model"):
+        train(number_options(), str(tmp_path / "run"))
+    assert saved_progress(tmp_path / "run") == saved_progress(finished)
+
+
+def test_signals_are_left_alone_in_other_threads():
+    """Catches: no training in a thread, as programs with a window start it."""
+    found = []
+
+    def listen():
+        with training.StopRequest().listening():
+            found.append(signal.getsignal(signal.SIGTERM))
+
+    before = signal.getsignal(signal.SIGTERM)
+    thread = threading.Thread(target=listen)
+    thread.start()
+    thread.join()
+    assert found == [before]
 
 
 def test_nothing_to_resume(tmp_path):

@@ -1,8 +1,11 @@
 """Train and serve your own translator: a GRU network on TensorFlow and Keras 3.
 
-Importing the package starts nothing: each public name is loaded at its first use.
+Importing the package starts nothing: each public name is loaded at its first use. So
+before `keras.models.load_model` opens a model with layers of this package, take them
+from it: `from translator import GRU`.
 """
 
+import os
 from importlib import import_module
 
 __version__ = "0.1.0"
@@ -45,6 +48,8 @@ __all__ = ["__version__", *_HOMES]
 def __getattr__(name: str):
     if name not in _HOMES:
         raise AttributeError(f"module 'translator' has no attribute {name!r}")
+    # The user's own Keras may have another backend; it is chosen at its import.
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     return getattr(import_module(_HOMES[name]), name)
 
 

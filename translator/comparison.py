@@ -24,7 +24,7 @@ class Difference:
     """A metric's scores of two models.
 
     Attributes:
-        metric: BLEU or chrF.
+        metric: BLEU or chrF2, as sacreBLEU calls them.
         baseline: Score of the one, 0 to 100.
         score: Score of the other.
         p_value: How often chance alone makes such a difference, 0 to 1: the share of
@@ -75,9 +75,9 @@ class Comparison:
     better: list[Change]
     worse: list[Change]
 
-    def save(self, directory: Path) -> None:
+    def save(self, directory: str | Path) -> None:
         """Writes `comparison.json` beside the report."""
-        with replacing(directory / "comparison.json") as temporary:
+        with replacing(Path(directory) / "comparison.json") as temporary:
             text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
             temporary.write_text(f"{text}\n", "utf-8")
 
@@ -104,7 +104,7 @@ class Comparison:
         )
 
 
-def read_baseline(folder: Path, test: EvaluationSet) -> list[str]:
+def read_baseline(folder: str | Path, test: EvaluationSet) -> list[str]:
     """Returns the translations that another evaluation of the same set found.
 
     Args:
@@ -114,6 +114,7 @@ def read_baseline(folder: Path, test: EvaluationSet) -> list[str]:
     Raises:
         UserError: None there, or of another set.
     """
+    folder = Path(folder)
     candidates = (folder, folder / "evaluation" / test.name)
     found = [own for own in candidates if (own / "hypotheses.txt").is_file()]
     if not found:
@@ -155,6 +156,12 @@ def compare(
     evaluation", as sacreBLEU has it.
     """
     references = as_lists(test.sources, test.references)
+    baseline = list(baseline)
+    if len(baseline) != len(references):
+        raise UserError(
+            f"the baseline should have a translation for each of the {len(references)} "
+            f"sentences. Received: {len(baseline)}."
+        )
     paired = PairedTest(
         [("baseline", baseline), ("this", report.hypotheses)],
         {"BLEU": make_bleu(language), "chrF": Chrf()},
@@ -168,7 +175,8 @@ def compare(
             name,
             rounded(before.score),
             rounded(after.score),
-            rounded(1.0 if baseline == report.hypotheses else after.p_value),
+            # Of two equal scores sacreBLEU takes every sample for a smaller difference.
+            1.0 if rounded(before.score) == rounded(after.score) else after.p_value,
         )
         for name, (before, after) in list(results.items())[1:]  # the first is names
     ]

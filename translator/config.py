@@ -109,8 +109,12 @@ class DataConfig(_Options):
     @field_validator("corpus", "dev_corpus", "extra_corpus", mode="before")
     @classmethod
     def _is_one(cls, value: Any) -> Any:
-        """Takes a single name, as a file of options may have it, for a list of one."""
-        return (value,) if isinstance(value, str) else value
+        """Takes a single name, as a file of options may have it, for a list of one;
+        and paths for names."""
+        names = (value,) if isinstance(value, str | Path) else value
+        if not isinstance(names, list | tuple):
+            return value
+        return tuple(str(n) if isinstance(n, Path) else n for n in names)
 
 
 class ModelConfig(_Options):
@@ -188,6 +192,12 @@ Optimizer = Literal["muon", "adam", "adamw"]
 
 class TrainingConfig(_Options):
     """How the weights are found."""
+
+    @field_validator("start_from", mode="before")
+    @classmethod
+    def _is_name(cls, value: Any) -> Any:
+        """Takes a path for its name."""
+        return str(value) if isinstance(value, Path) else value
 
     start_from: str = Field(
         "",
@@ -364,7 +374,7 @@ def with_options(config: Config, section: str, **options: Any) -> Config:
 
 def make_config(
     preset: str = DEFAULT_PRESET,
-    path: Path | None = None,
+    path: str | Path | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Config:
     """Returns the preset, overridden by a TOML file, overridden by single options.
@@ -382,7 +392,12 @@ def make_config(
             f"there is no preset {preset!r}. Choose one of: {', '.join(PRESETS)}."
         )
     sections = {name: dict(values) for name, values in PRESETS[preset].items()}
-    for layer in (_read_toml(path) if path else {}, _by_section(options or {})):
+    if not isinstance(path, str | Path | None):
+        raise TypeError(
+            f"path should be that of a TOML file. Received: {type(path).__name__}. "
+            "Options have a name of their own: make_config(options={...})."
+        )
+    for layer in (_read_toml(Path(path)) if path else {}, _by_section(options or {})):
         for section, values in layer.items():
             sections.setdefault(section, {}).update(values)
     return parse_config(sections)

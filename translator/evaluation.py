@@ -89,6 +89,9 @@ class EvaluationSet:
     target_language: str = ""
 
     def __post_init__(self):
+        for name in ("sources", "references"):  # columns of any library
+            if not isinstance(getattr(self, name), str):
+                object.__setattr__(self, name, list(getattr(self, name)))
         known = (self.references, self.all_references, self.tokenized_references)
         for references in known:
             if references is not None:

@@ -176,7 +176,8 @@ class ServingModule(tf.Module):
         """Signature `translate_nbest`: all hypotheses, and what they looked at.
 
         Each text is one sentence, and is translated as it is, without placeholders.
-        Blank text gives an empty translation of score 0.
+        Blank text gives an empty translation of score 0. The K hypotheses are those of
+        the search: some may be the same text, of other subwords, or empty.
 
         Returns:
             `translations` `(B, K)`, `scores` `(B, K)`, `log_probs` `(B, K)`,
@@ -403,8 +404,14 @@ def export_saved_model(
         The version's folder.
 
     Raises:
-        UserError: There is such a version, or tensorflow-text is not installed.
+        UserError: There is such a version, or tensorflow-text is not installed; a
+            translator that is no single network in TensorFlow.
     """
+    if not getattr(translator, "has_gates", False):
+        raise UserError(
+            "a SavedModel is made of a translator of one run folder, such as "
+            f"Translator.load gives. Received: {type(translator).__name__}."
+        )
     model_dir = Path(out_dir) / translator.name
     if Path(out_dir).is_file():
         raise UserError(f"{out_dir} is a file. Choose a folder.")
@@ -518,7 +525,9 @@ class SavedModelTranslator(TextTranslator):
             with silent_stderr():
                 saved_model = tf.saved_model.load(str(path))
             tokenizer = Tokenizer.load(path / _FACTS_NAME.with_name(TOKENIZER_NAME))
-            return cls(saved_model, tokenizer, facts)
+            translator = cls(saved_model, tokenizer, facts)
+            translator.folder = path
+            return translator
         except _LOAD_ERRORS as error:
             first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(

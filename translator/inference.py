@@ -3,6 +3,7 @@
 Shapes: B batch, S source length, N rows of a step, V vocabulary size.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -136,6 +137,7 @@ class Translator(SubwordTranslator):
         self.model = model
         self.has_gates = isinstance(model, Seq2Seq)
         self._searches: dict[int, Callable[..., Hypotheses]] = {}  # by beam size
+        self._process = os.getpid()
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -145,8 +147,16 @@ class Translator(SubwordTranslator):
             UserError: No run folder, a damaged file, or files that do not belong
                 together.
         """
-        parts = load_parts(Path(path))
-        return cls(_load_model(Path(path), parts), *parts)
+        path = Path(path)
+        if (path / "encoder.onnx").exists():
+            raise UserError(
+                f"{path} is an ONNX folder, and no run folder. Load it with "
+                "`load_translator`, which takes both."
+            )
+        parts = load_parts(path)
+        translator = cls(_load_model(path, parts), *parts)
+        translator.folder = path
+        return translator
 
     @classmethod
     def load_ensemble(cls, paths: Sequence[str | Path]) -> Self:
@@ -157,7 +167,7 @@ class Translator(SubwordTranslator):
         Raises:
             UserError: As `load`; or the vocabularies differ.
         """
-        paths = [Path(path) for path in paths]
+        paths = [Path(path).resolve() for path in paths]
         parts = [load_parts(path) for path in paths]
         first = parts[0]
         for path, own in zip(paths, parts, strict=True):
@@ -167,12 +177,21 @@ class Translator(SubwordTranslator):
                     "cannot translate together. Use runs of the same corpus and "
                     "vocabulary_size."
                 )
-        return cls(Ensemble(list(map(_load_model, paths, parts))), *first)
+        translator = cls(Ensemble(list(map(_load_model, paths, parts))), *first)
+        translator.folder, translator.others = paths[0], tuple(paths[1:])
+        return translator
+
+    def __reduce__(self):
+        """As of any translator; an ensemble as its folders."""
+        if not self.others:
+            return super().__reduce__()
+        return type(self).load_ensemble, ([self.folder, *self.others],)
 
     def search_batch(
         self, source_ids: np.ndarray, search: SearchConfig
     ) -> HypothesisArrays:
         """Encodes a batch and searches for its translations, in the graph."""
+        self._check_process()
         # As arrays: TensorFlow keeps a tensor for each float that it has ever seen.
         numbers = (np.float32(getattr(search, name)) for name in _NUMBERS)
         found = self._search(search.beam_size)(source_ids, *map(tf.constant, numbers))
@@ -180,6 +199,7 @@ class Translator(SubwordTranslator):
 
     def begin(self, source_ids: np.ndarray) -> tuple[Step, Any]:
         """Encodes a batch: see `SubwordTranslator`."""
+        self._check_process()
         source_ids = tf.constant(source_ids, tf.int32)
         memory, state = self._encode(source_ids)
 
@@ -189,6 +209,15 @@ class Translator(SubwordTranslator):
             return Continuations(*(part.numpy() for part in found), state)
 
         return advance, state
+
+    def _check_process(self) -> None:
+        """Raises a UserError in a fork of the process, where TensorFlow would wait for
+        threads that are not there, without an end."""
+        if os.getpid() != self._process:
+            raise UserError(
+                "TensorFlow does not survive a fork of the process. Load the model in "
+                "each worker, start workers by spawn, or use an ONNX export."
+            )
 
     @cached_property
     def _encode(self):

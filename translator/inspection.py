@@ -102,6 +102,7 @@ def search_tree(
         search: How to search; default, the run's own options.
         is_protected: As of its `SentenceTranslation`.
     """
+    _check_can_be_inspected(translator)
     search = search or translator.search
     prepared = translator.prepare(sentence, is_protected)
     [ids] = translator.tokenizer.encode_batch([prepared.text])
@@ -157,10 +158,11 @@ def alternatives(
         Alternatives; none for a blank sentence, or one that is only copied.
 
     Raises:
-        ValueError: `count` below 1.
+        ValueError: `count` below 1, or a translator that does not search in steps.
     """
     if count < 1:
         raise ValueError(f"count must be at least 1. Received: {count}.")
+    _check_can_be_inspected(translator)
     search = search or translator.search
     prepared = translator.prepare(sentence, is_protected)
     prefix = prepared.unfinish(prefix)
@@ -221,6 +223,8 @@ def read_gates(
             f"the gates of {translator.name} cannot be read. Use the run folder of one "
             "network."
         )
+    if isinstance(target_tokens, str):
+        raise TypeError("target_tokens should be a list of subwords. Received: a text.")
     model, tokenizer = translator.model, translator.tokenizer
     prepared = translator.prepare(sentence, is_protected)
     [ids] = tokenizer.encode_batch([prepared.text])
@@ -251,6 +255,14 @@ def read_gates(
         state = model.decoder.step(embedded, state, memory, recorder.run_cell).state
     names = [f"decoder {n + 1}" for n in range(model.decoder.num_layers)]
     return traces + recorder.traces(names, tokenizer.tokens(read_ids))
+
+
+def _check_can_be_inspected(translator: SubwordTranslator) -> None:
+    if not translator.can_be_inspected:
+        raise ValueError(
+            f"the search of {translator.name} is fixed inside of its SavedModel. Use "
+            "the run folder, or an ONNX export."
+        )
 
 
 class _Recorder:

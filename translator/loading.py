@@ -63,8 +63,14 @@ def load_translator(
     Raises:
         UserError: It is none of them, or damaged; or no run folder, with others.
     """
+    if isinstance(ensemble, str | Path):
+        raise TypeError(
+            f"ensemble should be a list of folders. Received: {ensemble!r}. Put one "
+            "alone in a list."
+        )
     translator = _load(Path(path), ensemble)
     translator.folder = Path(path)
+    translator.others = tuple(map(Path, ensemble))
     return translator
 
 

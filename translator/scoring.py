@@ -75,6 +75,7 @@ def score(
         (100.0, 100.0)
     """
     references = as_lists(hypotheses, references)
+    hypotheses = list(hypotheses)
     return Scores(
         bleu=_with_interval(make_bleu(language), hypotheses, references),
         chrf=_with_interval(Chrf(), hypotheses, references),
@@ -125,19 +126,25 @@ def as_lists(sentences: Sequence[str], references: References) -> list[list[str]
     Raises:
         UserError: No sentences, as many references, or none for a sentence.
     """
-    if not sentences:
+    if isinstance(sentences, str) or isinstance(references, str):
+        raise TypeError("expected lists of sentences. Received: a single string.")
+    if len(sentences) == 0:
         raise UserError("there are no sentences to score.")
     if len(references) != len(sentences):
         raise UserError(
             "there must be a reference for each sentence. "
             f"Received: {len(references)} for {len(sentences)} sentences."
         )
-    lists = [[r] if isinstance(r, str) else list(r) for r in references]
-    if not all(lists):
-        raise UserError(
-            f"there must be a reference for each sentence. Received: none for "
-            f"sentence {lists.index([]) + 1}."
-        )
+    lists = [
+        [own] if isinstance(own, str) else list(own if own is not None else ())
+        for own in references
+    ]
+    for number, own in enumerate(lists, 1):
+        if not own or not all(isinstance(reference, str) for reference in own):
+            raise UserError(
+                "there must be a reference, a string, for each sentence. Received: "
+                f"{own or 'none'} for sentence {number}."
+            )
     return lists
 
 

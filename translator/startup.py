@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
+from translator.errors import UserError
+
 logger = logging.getLogger(__name__)
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
@@ -27,6 +29,13 @@ def import_tensorflow() -> None:
     for the time of the import alone. A user who sets `TF_CPP_MIN_LOG_LEVEL` sees all
     that TensorFlow has to say. A failing import raises as always.
     """
+    # The user's own Keras may have another backend.
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if os.environ["KERAS_BACKEND"] != "tensorflow":
+        raise UserError(
+            "this needs Keras' backend tensorflow. Received: KERAS_BACKEND="
+            f"{os.environ['KERAS_BACKEND']}. Unset it."
+        )
     if _LEVEL in os.environ:
         with no_collections():
             import tensorflow  # noqa: F401

@@ -92,6 +92,9 @@ class Tokenizer:
         # To look a word up takes a twentieth of the time that finding them takes.
         self._segmentations = lru_cache(MAX_CACHED_WORDS)(self._find_segmentations)
 
+    def __reduce__(self):
+        return Tokenizer, (self.model_bytes,)
+
     @classmethod
     def train(
         cls,
@@ -175,6 +178,8 @@ class Tokenizer:
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Encodes many texts; quicker than one by one."""
+        if isinstance(texts, str):
+            raise TypeError("expected a list of texts. Received: one; see `encode`.")
         normalized = [normalize_text(text) for text in texts]
         if len(normalized) == 1:
             # A list is encoded by threads: to start them takes longer than one text,

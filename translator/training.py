@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -187,7 +188,11 @@ class StopRequest:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Notes the first signal; a second Ctrl-C interrupts at once."""
+        """Notes the first signal; a second Ctrl-C interrupts at once. Signals reach the
+        main thread alone: from another one nobody can ask."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         previous = {
             number: signal.signal(number, self._note)
             for number in (signal.SIGINT, signal.SIGTERM)
@@ -485,7 +490,7 @@ class Trainer:
         self._saved = time.perf_counter()
 
 
-def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
+def train(config: Config, run_dir: str | Path, *, resume: bool = False) -> None:
     """Trains a model as the options say, and leaves a run folder.
 
     Args:
@@ -495,8 +500,15 @@ def train(config: Config, run_dir: Path, *, resume: bool = False) -> None:
         resume: Go on from the folder's last checkpoint.
 
     Raises:
-        UserError: Bad data or options, or nothing to resume.
+        UserError: Bad data or options; nothing to resume, or a trained model in the
+            folder of a new run.
     """
+    run_dir = Path(run_dir)
+    if not resume and any((run_dir / name).exists() for name in (BEST_NAME, LAST_NAME)):
+        raise UserError(
+            f"{run_dir} holds a trained model. Choose another folder, or go on with it "
+            "by resume."
+        )
     # Plain lines in a notebook too: the live display there needs ipywidgets.
     console = Console(stderr=True, force_jupyter=False)
     strategy, num_parts = find_strategy(console, config.training.batch_tokens)

@@ -49,7 +49,7 @@ from translator.tokenizer import PAD_ID, Tokenizer, pad_ids
 MAX_CHARACTERS = 10_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Hypothesis:
     """One translation that the search found.
 
@@ -75,14 +75,15 @@ class Hypothesis:
     token_log_probs: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SentenceTranslation:
     """A sentence and its hypotheses, the best first.
 
     Attributes:
         source_text: The sentence as it was given.
         source_tokens: Its subwords, `</s>` at the end.
-        hypotheses: At least one, sorted by score.
+        hypotheses: At least one: those that lost nothing of what is copied, then the
+            others; each sorted by score.
     """
 
     source_text: str
@@ -97,7 +98,7 @@ class SentenceTranslation:
         return not (tokens and set(PLACEHOLDERS).isdisjoint(tokens))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Translation:
     """A text, its translation, and the sentences it is made of.
 
@@ -190,6 +191,7 @@ class TextTranslator(ABC):
         can_be_inspected: Whether it searches in steps: see `translator.inspection`.
         has_gates: Whether `inspection.read_gates` can read them.
         folder: Where it was loaded from; None if from nowhere.
+        others: The further folders of an ensemble.
     """
 
     max_characters = MAX_CHARACTERS
@@ -198,6 +200,7 @@ class TextTranslator(ABC):
     can_be_inspected = False
     has_gates = False
     folder: Path | None = None
+    others: tuple[Path, ...] = ()
 
     def __init__(
         self,
@@ -216,6 +219,15 @@ class TextTranslator(ABC):
         self.tokenizer = tokenizer
         self.capital_rule = capital_rule
         self.max_sentence_characters = max_sentence_characters
+
+    def __reduce__(self):
+        """Pickles as its folder: who unpickles it loads the model again."""
+        if not self.folder:
+            raise TypeError(
+                f"{self.name} was loaded from no folder, and can be pickled only as "
+                "one. Save it as a run folder first, or make it in the other process."
+            )
+        return type(self).load, (self.folder.resolve(),)
 
     @abstractmethod
     def search_sentences(
@@ -241,7 +253,7 @@ class TextTranslator(ABC):
         see `prepare`.
 
         Args:
-            texts: Any number of texts; not one string.
+            texts: Any number of texts; not one string. Any iterable of strings will do.
             search: How to search; default, the run's own options.
             num_hypotheses: Hypotheses for each sentence, at most the beam size; fewer
                 are returned where the beam has no more different ones.
@@ -250,7 +262,7 @@ class TextTranslator(ABC):
             UserError: A text longer than `max_characters`, or `num_hypotheses` out of
                 range.
         """
-        _check_texts(texts)
+        texts = _checked_texts(texts)
         self.check_lengths(texts)
         parts = [self.split(text) for text in texts]
         sentences = [sentence for part in parts for sentence in part.sentences]
@@ -351,8 +363,12 @@ class TextTranslator(ABC):
             UserError: `num_hypotheses` out of range, or not one prefix for each
                 sentence.
         """
-        _check_texts(sentences)
-        _check_texts(prefixes)
+        sentences, prefixes = _checked_texts(sentences), _checked_texts(prefixes)
+        if prefixes and not self.can_be_inspected:
+            raise UserError(
+                f"{self.name} takes no prefixes: its search is fixed inside of its "
+                "SavedModel. Use the run folder, or an ONNX export."
+            )
         if len(prefixes) not in (0, len(sentences)):
             raise UserError(
                 f"there must be one prefix for each of the {len(sentences)} sentences. "
@@ -546,6 +562,7 @@ class SubwordTranslator(TextTranslator):
         Raises:
             UserError: As `translate`.
         """
+        text, prefix = _checked_texts([text, prefix])
         self.check_lengths([text, prefix])
         parts = self.split(text)
         sentences = parts.sentences
@@ -662,12 +679,25 @@ def longest_lengths(source_ids: np.ndarray, search: SearchConfig) -> np.ndarray:
     return longest.astype(np.int64) + search.max_length_extra
 
 
-def _check_texts(texts: Sequence[str]) -> None:
-    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+def _checked_texts(texts: Iterable[str]) -> list[str]:
+    """Returns texts of any iterable as a list.
+
+    Raises:
+        TypeError: They are a single text, a table, or one of them is no string.
+    """
+    if isinstance(texts, str | bytes | Mapping) or hasattr(texts, "columns"):
         raise TypeError(
-            f"expected a sequence of strings. Received: {type(texts).__name__}. "
-            "Put a single text in a list."
+            f"expected a list of strings. Received: {type(texts).__name__}. Put a "
+            "single text in a list; of a table, give a column."
         )
+    texts = list(texts)
+    for number, text in enumerate(texts, 1):
+        if not isinstance(text, str):
+            raise TypeError(
+                f"expected strings. Received: {type(text).__name__} as text {number} "
+                f"of {len(texts)}."
+            )
+    return texts
 
 
 def _distinct(hypotheses: Iterable[Hypothesis]) -> list[Hypothesis]:

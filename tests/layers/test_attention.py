@@ -138,6 +138,14 @@ def test_without_a_mask_all_is_looked_at(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_functional_model_is_told_where_to_call(kind):
+    """Catches: a model that is saved, and cannot be loaded."""
+    layer, *_ = random_attention(kind, np.random.default_rng(4))
+    with pytest.raises(ValueError, match="inside of `call`"):
+        layer.memory(keras.Input((None, Q)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_sentence_without_tokens_has_zero_weights(kind):
     """Catches: minus infinity (NaN), or -1e9 alone (uniform weights on padding)."""
     layer, query, outputs = random_attention(kind, np.random.default_rng(5))

@@ -158,3 +158,13 @@ def test_bridge_equals_numpy():
     np.testing.assert_allclose(
         second, np.tanh(state @ kernel[:, 5:] + bias[5:]), atol=1e-5
     )
+
+
+def test_the_mask_of_an_embedding_reaches_every_layer():
+    """Mistake: a mask that the sum of a layer's output and input loses."""
+    embedding = keras.layers.Embedding(9, 6, mask_zero=True)
+    encoder = BidirectionalEncoder(4, num_layers=4)
+    ids = np.array([[3, 5, 8]])
+    expected = encoder(embedding(ids)).state
+    padded = encoder(embedding(np.pad(ids, [(0, 0), (0, 4)]))).state
+    np.testing.assert_allclose(padded, expected, atol=1e-6)

@@ -488,6 +488,17 @@ def test_it_trains_under_xla(layer_normalization):
     assert model.train_on_batch(x, y) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("options", [{}, {"reset_after": False}])
+def test_a_model_with_it_is_exported(tmp_path, options):
+    """Mistake: a gradient that holds arrays of the loop, which no SavedModel can."""
+    inputs = keras.Input((T, D))
+    model = keras.Model(inputs, keras.layers.Bidirectional(GRU(U, **options))(inputs))
+    x = random(B, T, D, dtype="float32")
+    model.export(tmp_path / "export", verbose=False)
+    loaded = tf.saved_model.load(tmp_path / "export")
+    np.testing.assert_allclose(loaded.serve(x), model(x), atol=1e-6)
+
+
 # Types, saving, errors
 
 

@@ -70,6 +70,12 @@ def _check_built(layer):
 
 
 def _mask_of(encoder_outputs, source_mask):
+    if isinstance(encoder_outputs, keras.KerasTensor):
+        raise ValueError(
+            "memory() is no layer: in a functional model its weights would be saved "
+            "twice. Call it inside of `call` of a layer or model of your own, as "
+            "`translator.model.Seq2Seq` does."
+        )
     if source_mask is None:
         return ops.ones(ops.shape(encoder_outputs)[:2], "bool")
     return source_mask
@@ -295,9 +301,9 @@ class MultiHeadAttention(keras.layers.Layer):
             num_heads)`, as the products with them want them.
         """
         _check_built(self)
+        mask = _mask_of(encoder_outputs, source_mask)
         keys, values = ops.split(self.memory_projection(encoder_outputs), 2, axis=-1)
         keys = ops.swapaxes(self._heads(keys), 2, 3)
-        mask = _mask_of(encoder_outputs, source_mask)
         return AttentionMemory(keys, self._heads(values), mask)
 
     def head_weights(self, query, memory):

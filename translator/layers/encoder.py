@@ -76,6 +76,7 @@ class BidirectionalEncoder(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         check_positive("num_layers", num_layers)
+        self.supports_masking = True
         self.units = units
         self.num_layers = num_layers
         self.options = {
@@ -107,11 +108,16 @@ class BidirectionalEncoder(keras.layers.Layer):
             layer.build(shape)
             shape = (*shape[:-1], 2 * self.units)
 
-    def call(self, inputs, source_mask=None, training=False):
+    def call(self, inputs, source_mask=None, training=False, mask=None):
+        # `mask` is what Keras hands on, as from an Embedding with mask_zero.
+        source_mask = mask if source_mask is None else source_mask
         outputs = inputs  # (B, S, E)
         for index in range(self.num_layers):
             outputs, state = self.run_layer(index, outputs, source_mask, training)
         return EncoderOutput(outputs, state)
+
+    def compute_mask(self, inputs, mask=None):
+        """Hands no mask on: who attends gets it as an argument."""
 
     def run_layer(self, index, inputs, source_mask=None, training=False):
         """Runs one layer over the outputs of the one below, or the embedded source.

@@ -535,7 +535,9 @@ class _Loop:
     def __call__(self, projected, state, kernel, bias):
         @tf.custom_gradient
         def run(projected, state, kernel, bias):
-            states, gates = self.forward(projected, state, kernel, bias)
+            states, saved = self.forward(projected, state, kernel, bias)
+            # Not the arrays: a gradient that holds them cannot be exported.
+            gates = tuple(array.stack() for array in saved)
 
             def gradient(d_outputs, d_final_state):
                 return self.backward(d_outputs, d_final_state, states, gates, kernel)
@@ -587,7 +589,7 @@ class _Loop:
         kernel_zr, kernel_h = map(tf.transpose, _split_zr_h(kernel))
 
         def retreat(index, d_state, arrays):
-            z, r, c, past = (array.read(index) for array in gates)
+            z, r, c, past = (steps[index] for steps in gates)
             d_state += d_outputs[index]
             # By the sums inside sigmoid and tanh:
             d_new = d_state * (1 - z)
@@ -615,7 +617,7 @@ class _Loop:
         if self.reset_after:
             seen_by_h, d_h = seen_states, d_past
         else:
-            seen_by_h, d_h = r.stack() * past.stack(), d_c
+            seen_by_h, d_h = r * past, d_c
         d_kernel = [_outer_products(seen_states, d_zr), _outer_products(seen_by_h, d_h)]
         d_bias = [tf.reduce_sum(gradient, axis=[0, 1]) for gradient in (d_zr, d_h)]
         d_projected = tf.concat([d_zr, d_c], axis=-1)

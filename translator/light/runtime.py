@@ -106,7 +106,9 @@ class OnnxTranslator(SubwordTranslator):
                 "this version."
             )
         sessions = [_open(path / name) for name in (ENCODER_NAME, STEP_NAME)]
-        return cls(*sessions, parts, num_threads)
+        translator = cls(*sessions, parts, num_threads)
+        translator.folder = path
+        return translator
 
     def search_batch(
         self, source_ids: np.ndarray, search: SearchConfig
