@@ -411,13 +411,29 @@ def test_gradient_equals_finite_differences(options):
         np.testing.assert_allclose(slope, expected, rtol=1e-6, atol=1e-8)
 
 
-def test_gradient_can_be_taken_twice_from_one_tape():
+@each_option
+def test_gradient_is_the_same_outside_of_training(options):
+    """Mistake: gates that are stacked for an export, in another order."""
+    layer = gradient_layer(GRU, **options)
+    x, found = tf.constant(random(4, T, D)), []
+    for training in (True, False):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(layer(x, mask=MASK, training=training)[0] ** 2)
+        weights = [weight.value for weight in layer.trainable_weights]
+        found.append(tape.gradient(loss, [x, *weights]))
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-12)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_gradient_can_be_taken_twice_from_one_tape(training):
     """Mistake: arrays that forget what was read from them."""
     layer = gradient_layer(GRU)
     x = tf.constant(random(4, T, D))
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(x)
-        outputs, _ = layer(x)
+        outputs, _ = layer(x, training=training)
 
     first, second = (tape.gradient(outputs, x) for _ in range(2))
     np.testing.assert_array_equal(first, second)

@@ -441,7 +441,7 @@ class GRU(keras.layers.RNN):
         if mask is not None:
             mask = self._in_reading_order(tf.cast(mask, tf.bool)[:, :, None])
         loop = self._loop_over_cell if cell.layer_normalization else self._fast_loop
-        outputs, state = loop(projected, state, mask, recurrent_mask)  # (T, B, U)
+        outputs, state = loop(projected, state, mask, recurrent_mask, bool(training))
         last_output = state
         if mask is not None:
             shown = self._shown(mask)
@@ -460,7 +460,7 @@ class GRU(keras.layers.RNN):
             return mask
         return tf.cumsum(tf.cast(mask, tf.int32)) > 0
 
-    def _loop_over_cell(self, projected, state, mask, recurrent_mask):
+    def _loop_over_cell(self, projected, state, mask, recurrent_mask, training):
         """Calls `cell.step` for each step, differentiated automatically."""
         num_steps = tf.shape(projected)[0]
         # One place more than steps: an array of no known shape needs an element.
@@ -480,13 +480,13 @@ class GRU(keras.layers.RNN):
         )
         return states.stack()[1:], state
 
-    def _fast_loop(self, projected, state, mask, recurrent_mask):
+    def _fast_loop(self, projected, state, mask, recurrent_mask, training):
         cell = self.cell
         kernel = tf.convert_to_tensor(cell.recurrent_kernel)
         bias = tf.zeros([3 * cell.units], kernel.dtype)
         if cell.use_bias and cell.reset_after:
             bias = tf.convert_to_tensor(cell.bias)[1]
-        loop = _Loop(cell.reset_after, mask, recurrent_mask)
+        loop = _Loop(cell.reset_after, mask, recurrent_mask, training)
         return loop(projected, state, kernel, bias)
 
     def get_config(self):
@@ -515,6 +515,9 @@ class _Loop:
         reset_after: Which of the conventions of `GRUCell`.
         mask: bool, shape `(time_steps, batch_size, 1)`, `True` = real step; or `None`.
         recurrent_mask: Dropout factor, shape `(batch_size, units)`; or `None`.
+        training: Whether the gradient keeps the gates in the arrays of the loop: to
+            stack them takes a sixteenth of a network's training step. Elsewhere they
+            are stacked, as no SavedModel can hold a gradient with arrays in it.
 
     Call arguments:
         projected: W x + b of all steps, shape `(time_steps, batch_size, 3 * units)`.
@@ -527,17 +530,18 @@ class _Loop:
         last of them.
     """
 
-    def __init__(self, reset_after, mask=None, recurrent_mask=None):
+    def __init__(self, reset_after, mask=None, recurrent_mask=None, training=False):
         self.reset_after = reset_after
+        self.training = training
         self.mask = mask
         self.recurrent_mask = recurrent_mask
 
     def __call__(self, projected, state, kernel, bias):
         @tf.custom_gradient
         def run(projected, state, kernel, bias):
-            states, saved = self.forward(projected, state, kernel, bias)
-            # Not the arrays: a gradient that holds them cannot be exported.
-            gates = tuple(array.stack() for array in saved)
+            states, gates = self.forward(projected, state, kernel, bias)
+            if not self.training:
+                gates = tuple(map(_stacked, gates))
 
             def gradient(d_outputs, d_final_state):
                 return self.backward(d_outputs, d_final_state, states, gates, kernel)
@@ -589,7 +593,9 @@ class _Loop:
         kernel_zr, kernel_h = map(tf.transpose, _split_zr_h(kernel))
 
         def retreat(index, d_state, arrays):
-            z, r, c, past = (steps[index] for steps in gates)
+            z, r, c, past = (
+                own.read(index) if self.training else own[index] for own in gates
+            )
             d_state += d_outputs[index]
             # By the sums inside sigmoid and tanh:
             d_new = d_state * (1 - z)
@@ -617,11 +623,15 @@ class _Loop:
         if self.reset_after:
             seen_by_h, d_h = seen_states, d_past
         else:
-            seen_by_h, d_h = r * past, d_c
+            seen_by_h, d_h = _stacked(r) * _stacked(past), d_c
         d_kernel = [_outer_products(seen_states, d_zr), _outer_products(seen_by_h, d_h)]
         d_bias = [tf.reduce_sum(gradient, axis=[0, 1]) for gradient in (d_zr, d_h)]
         d_projected = tf.concat([d_zr, d_c], axis=-1)
         return d_projected, d_state, tf.concat(d_kernel, -1), tf.concat(d_bias, -1)
+
+
+def _stacked(steps):
+    return steps.stack() if isinstance(steps, tf.TensorArray) else steps
 
 
 def _split_zr_h(columns):
