@@ -1021,7 +1021,7 @@ def test_a_run_starts_from_another(finished, tmp_path, capsys):
     assert "Before, on `numbers-en-es`." in (run_dir / CARD_NAME).read_text("utf-8")
     lines = (run_dir / HISTORY_NAME).read_text("utf-8").splitlines()
     assert [json.loads(line) for line in lines] == read_metrics(finished)
-    assert "A dotted line is" in (run_dir / CARD_NAME).read_text("utf-8")
+    assert "A dotted line of" in (run_dir / CARD_NAME).read_text("utf-8")
 
 
 def test_a_run_starts_from_other_languages(finished, tmp_path, capsys):

@@ -183,7 +183,7 @@ def _training(run_dir: Path, config: Config, facts: dict[str, Any]) -> str:
     if (run_dir / CURVES_NAME).exists():
         lines += [f"![Loss and scores over the training]({CURVES_NAME})", ""]
         if (run_dir / HISTORY_NAME).exists():
-            lines += ["A dotted line is where another training began.", ""]
+            lines += ["A dotted line of the curves: another training began.", ""]
     lines.append(f"Made with translator {facts['version']}.")
     return "\n".join(lines)
 
@@ -196,6 +196,8 @@ def _corpora(corpora: list[dict[str, Any]], extra: Sequence[str]) -> str:
         extra: Files of further pairs, beside the newest.
     """
     paragraphs = ["## Data"]
+    is_told = {json.dumps(own, sort_keys=True): own for own in corpora[1:]}
+    corpora = [*corpora[:1], *is_told.values()]  # one after the other of one corpus
     for corpus, verb in zip_longest(corpora, ["Trained on"], fillvalue="Before, on"):
         lines = [f"{verb} `{corpus['name']}`."]
         if corpus.get("release"):

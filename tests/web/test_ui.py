@@ -203,14 +203,33 @@ def test_blank_text_empties_the_page_with_a_hint(handlers, text, capsys):
 
 
 def test_typing_is_translated_where_it_is_wanted_and_short(handlers, translator):
-    """Mistake: a whole book translated at each pause; a hint at each blank."""
+    """Mistake: a whole book translated at each pause; a hint at each blank; a long
+    translation that one more letter deletes, or that looks like that of the text."""
+    translator.max_characters = 10_000
     target, *_ = handlers.show_typed("Hello", True, TITLE, 5, 3)
     assert "olleH" in target
-    assert handlers.show_typed("Hello", False, TITLE, 5, 3) == (gr.skip(),) * 6
-    target, shown, *_, note = handlers.show_typed("x" * 1_001, True, TITLE, 5, 3)
-    assert (target, shown) == ("", None)
-    assert note == "More than 1,000 characters: press Translate."
+    for text, is_wanted in (("Hello", False), ("x" * 3_001, True)):
+        *rest, note = handlers.show_typed(text, is_wanted, TITLE, 5, 3)
+        assert rest == [gr.skip()] * 5
+        told = "The text has changed: press Translate."
+        assert note == f"<span class='stale'>{told}</span>"
+    too_long = "x" * (translator.max_characters + 1_234)
+    *_, note = handlers.show_typed(too_long, True, TITLE, 5, 3)
+    assert "1,234 characters too many." in note
     assert len(translator.calls) == 1
+    assert handlers.show_typed("", False, TITLE, 5, 3)[0] == ""
+
+
+def test_the_open_view_of_a_sentence_is_shown(handlers):
+    """Mistake: the tree or the gates of the text before."""
+    _, shown, *_ = handlers.show_asked(TITLE, "Hello there", 5, 3)
+    attention, tree, gates, *_ = handlers.show_inside("attention", shown, 0, 5)
+    assert attention != NOTHING and tree == gates == NOTHING
+    attention, tree, gates, *_ = handlers.show_inside("beam", shown, 0, 5)
+    assert tree != NOTHING and gates == NOTHING
+    *_, gates, _, _, _, _, _ = handlers.show_inside("gates", shown, 0, 5)
+    assert gates != NOTHING
+    assert handlers.show_inside("gates", None, None, 5)[:3] == (NOTHING,) * 3
 
 
 @pytest.mark.parametrize(

@@ -252,13 +252,13 @@ class _Lines:
         except UnicodeError:
             raise UserError(
                 f"line {self.number + 1}: this is not {self._encoding[:6].upper()}. "
-                "Convert it first, for example with iconv."
+                "Save it as UTF-8 in an editor, or convert it by iconv."
             ) from None
         self.number += 1
         if "\0" in line:
             raise UserError(
                 f"line {self.number}: a NUL character, so this is no text, or not "
-                "UTF-8. Convert it first, for example with iconv."
+                "UTF-8. Save it as UTF-8 in an editor, or convert it by iconv."
             )
         return line
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -48,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 LIMITS = Limits()  # a visitor may ask for what a program may
 DEFAULT_ALTERNATIVES = 3
-MAX_TYPED = 1_000  # characters that are translated at each pause of typing
+MAX_TYPED = 3_000  # characters that are translated at each pause of typing
 NUM_WORDS = 6  # other words to choose among
 
 NOTHING = "<p class='note'>Translate something first; it is shown here.</p>"
@@ -174,12 +175,16 @@ class Handlers:
         self, text: Any, is_wanted: Any, title: Any, beam: Any, count: Any
     ) -> tuple:
         """As `show_translation`, at a pause of typing: if it is wanted, and short."""
-        if not is_wanted:
-            return (gr.skip(),) * 6
-        if isinstance(text, str) and len(text) > MAX_TYPED:
-            told = f"More than {MAX_TYPED:,} characters: press Translate."
-            return *self._nothing(None), told
-        return self.show_translation(title, text, beam, count)
+        size = len(text) if isinstance(text, str) else 0
+        if not size or (is_wanted and size <= MAX_TYPED):
+            return self.show_translation(title, text, beam, count)
+        # What is shown is that of another text: the look of `stale` says so.
+        told = "The text has changed: press Translate."
+        with errors_in_a_sentence():
+            surplus = size - self.find(title).max_characters
+        if surplus > 0:
+            told = f"{surplus:,} characters too many."
+        return *(gr.skip(),) * 5, f"<span class='stale'>{told}</span>"
 
     def forget_if_blank(self, text: Any) -> tuple:
         """Empties the first tab if there is no text any more."""
@@ -205,12 +210,14 @@ class Handlers:
             return gr.update(visible=False), gr.update(visible=False)
         with errors_in_a_sentence():
             sentence = checked_place(sentence, len(shown.sentences))
-        return self._offers(shown, sentence), gr.update(visible=False)
+        is_asked = shown.word is not None and shown.word[0] == sentence
+        words = gr.skip() if is_asked else gr.update(visible=False)
+        return self._offers(shown, sentence), words
 
     def show_words(self, shown: Shown | None, event: gr.EventData) -> tuple:
         """Returns other words for the one that was clicked."""
         if shown is None:
-            return (gr.skip(),) * 3
+            return (gr.skip(),) * 4
         with errors_in_a_sentence():
             sentence = checked_place(event.sentence, len(shown.sentences))
             hypothesis = shown.hypotheses[sentence]
@@ -223,9 +230,11 @@ class Handlers:
                 self.find(shown.title),
                 own.source_text,
                 hypothesis.text[: span[0]],
-                NUM_WORDS,
+                NUM_WORDS + 1,
                 is_protected=own.is_protected,
             )
+            others = (o for o in found if o.hypothesis.text != hypothesis.text)
+            found = list(islice(others, NUM_WORDS))
             shown = replace(shown, word=(sentence, *span), words=found)
         word = hypothesis.text[slice(*span)]
         choices = [
@@ -241,6 +250,7 @@ class Handlers:
                 visible=True,
             ),
             gr.update(value=sentence),
+            self._offers(shown, sentence),
         )
 
     def choose_word(self, shown: Shown | None, place: Any) -> tuple:
@@ -288,7 +298,8 @@ class Handlers:
         empty = gr.update(visible=False)
         if shown is None:
             return "", None, empty, empty, empty
-        text = f"<div class='translation'>{escape(shown.text)}</div>"
+        text = escape(shown.text)
+        text = f"<div class='translation' data-text='{text}'>{text}</div>"
         return text if shown.text.strip() else "", None, empty, empty, empty
 
     def _offers(self, shown: Shown, sentence: int) -> Any:
@@ -315,6 +326,24 @@ class Handlers:
             "attention",
             attention_picture(source, best.tokens, best.attention_weights),
         )
+
+    def show_inside(
+        self, view: Any, shown: Shown | None, sentence: Any, beam_size: Any
+    ) -> tuple:
+        """Returns what the second tab shows of a sentence: the attention, and of the
+        other views the one that is open; those that are not are of no text any more.
+
+        Args:
+            view: `attention`, `beam` or `gates`.
+            shown, sentence, beam_size: As of each view.
+        """
+        hidden = gr.update(visible=False)
+        tree, gates = NOTHING, (NOTHING, None, hidden, hidden, hidden, "")
+        if view == "beam":
+            tree = self.show_tree(shown, sentence, beam_size)
+        if view == "gates":
+            gates = self.show_gates(shown, sentence)
+        return self.show_attention(shown, sentence), tree, *gates
 
     def show_tree(self, shown: Shown | None, sentence: Any, beam_size: Any) -> str:
         """Returns the tree of the search."""
@@ -412,6 +441,9 @@ class Handlers:
             text: Any text.
             settings: Title and beam size of the first way, of the second, and so on.
         """
+        if not (isinstance(text, str) and text.strip()):
+            gr.Info("Write something to translate first.", title="Nothing to translate")
+            return [""] * (len(settings) // 2)
         answers = []
         with errors_in_a_sentence():
             for title, beam_size in zip(settings[::2], settings[1::2], strict=True):

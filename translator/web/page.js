@@ -12,6 +12,10 @@ window.translatorTyped = async (...values) => {
   return [box.value, ...values.slice(1)];
 };
 
+// The choices for a word may open below the edge of the screen.
+window.translatorShowWords = () =>
+  document.querySelector("#words")?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+
 window.translatorCount = (text, limit) => {
   const count = [...(text ?? "")].length;
   const kind = count > limit ? "counter over" : "counter";

@@ -129,14 +129,16 @@ def build_app(translators: Sequence[Any]) -> gr.Blocks:
                 card = gr.Markdown(elem_id="card")
                 curves = gr.HTML(elem_id="curves")
         _connect(handlers, page, shown, model)
-        _connect_models(handlers, page, model, swap, [about, card, curves])
+        _connect_models(handlers, page, model, swap, sentence, [about, card, curves])
         inside_tab.select(
             _choices_of, [shown, page.sentence], [sentence.choice], **_QUICK
         ).then(**sentence.show)
         for name, endpoint in _api_endpoints(handlers, first).items():
             gr.api(endpoint, api_name=name, concurrency_id="model")
         app.load(_about(handlers), [model], [about, card, curves], **_QUICK)
-        app.load(_deep_link(handlers), None, [model, page.source], **_QUICK).then(
+        # Through the queue: a warning outside of it reaches nobody.
+        linked = _QUICK | {"queue": True}
+        app.load(_deep_link(handlers), None, [model, page.source], **linked).then(
             handlers.show_linked,
             [model, *page.inputs],
             [page.target, shown, *page.choices, page.note],
@@ -236,6 +238,7 @@ def _header(by_title: dict[str, Any], first: str) -> tuple[gr.Dropdown, gr.Butto
             elem_id="swap",
             scale=0,
             min_width=120,
+            visible=any(_reverse_of(by_title, title) for title in by_title),
             interactive=_reverse_of(by_title, first) is not None,
         )
     return model, swap
@@ -267,6 +270,9 @@ def _translate_tab(handlers: Handlers, title: str) -> SimpleNamespace:
                 copy = gr.Button(
                     "Copy", size="sm", scale=0, min_width=80, elem_id="copy"
                 )
+    page.words = gr.Radio(
+        label="Other words", visible=False, elem_id="words", elem_classes="list"
+    )
     with gr.Row(elem_id="actions"):
         page.button = gr.Button("Translate", variant="primary", elem_id="translate")
         page.as_typed = gr.Checkbox(
@@ -287,9 +293,6 @@ def _translate_tab(handlers: Handlers, title: str) -> SimpleNamespace:
     page.sentence = gr.Dropdown(
         label="Sentence", visible=False, filterable=False, elem_id="sentence"
     )
-    page.words = gr.Radio(
-        label="Other words", visible=False, elem_id="words", elem_classes="list"
-    )
     page.offers = gr.Radio(
         label="Translations, with their scores (log-probability by length; closer to "
         "0 is better)",
@@ -305,7 +308,7 @@ def _translate_tab(handlers: Handlers, title: str) -> SimpleNamespace:
         elem_id="examples",
         visible=bool(examples),
     )
-    with gr.Accordion("Search", open=False), gr.Row():
+    with gr.Accordion("Settings of the search", open=False), gr.Row():
         page.beam_size = gr.Slider(
             **_beam_look(own), step=1, label="Beam size", elem_id="beam-size"
         )
@@ -366,6 +369,8 @@ def _connect(
     page.examples.click(
         lambda sample: sample[0], [page.examples], [page.source], **_QUICK
     ).then(**asked)
+    for slider in (page.beam_size, page.count):
+        slider.release(**asked | {"fn": handlers.show_linked})
     page.clear.click(
         lambda: ("", "", None, *[gr.update(visible=False)] * 3, ""),
         None,
@@ -375,10 +380,10 @@ def _connect(
     page.target.click(
         handlers.show_words,
         [shown],
-        [shown, page.words, page.sentence],
+        [shown, page.words, page.sentence, page.offers],
         show_progress="hidden",
         **_INSIDE,
-    )
+    ).then(None, js="() => window.translatorShowWords()", **_QUICK)
     page.words.input(handlers.choose_word, [shown, page.words], state, **_QUICK)
     page.offers.input(
         handlers.choose_offer, [shown, page.sentence, page.offers], state, **_QUICK
@@ -396,6 +401,7 @@ def _connect_models(
     page: SimpleNamespace,
     model: gr.Dropdown,
     swap: gr.Button,
+    inside: SimpleNamespace,
     about: list,
 ) -> None:
     """What happens when another model is chosen."""
@@ -429,7 +435,9 @@ def _connect_models(
         **_MODEL,
     }
     swap.click(reverse, [model, page.shown], [model, page.source], **_QUICK)
-    model.change(show_model, [model], looks, **_QUICK).then(**retranslate)
+    choices = [_choices_of, [page.shown, page.sentence], [inside.choice]]
+    changed = model.change(show_model, [model], looks, **_QUICK).then(**retranslate)
+    changed.then(*choices, **_QUICK).then(**inside.show)
     model.change(_about(handlers), [model], about, **_QUICK)
 
 
@@ -444,8 +452,9 @@ def _inside_tab(
         elem_id="inside-sentence",
     )
     traces = gr.State(None, time_to_live=3600)
+    view = gr.State("attention", time_to_live=3600)
     with gr.Tabs():
-        with gr.Tab("Attention"):
+        with gr.Tab("Attention") as attention_tab:
             attention = gr.HTML(NOTHING, elem_id="attention", padding=False)
         with gr.Tab("Beam search") as beam_tab:
             tree = gr.HTML(NOTHING, elem_id="beam", padding=False)
@@ -479,29 +488,16 @@ def _inside_tab(
                 )
             units = gr.HTML("", elem_id="units", padding=False)
             timer = gr.Timer(0.9, active=False)
-    show_attention = {
-        "fn": handlers.show_attention,
-        "inputs": [shown, choice],
-        "outputs": [attention],
-        **_QUICK,
-    }
-    show_tree = {
-        "fn": handlers.show_tree,
-        "inputs": [shown, choice, beam_size],
-        "outputs": [tree],
+    show = {
+        "fn": handlers.show_inside,
+        "inputs": [view, shown, choice, beam_size],
+        "outputs": [attention, tree, gates, traces, cell, step, play, units],
         **_INSIDE,
     }
-    show_gates = {
-        "fn": handlers.show_gates,
-        "inputs": [shown, choice],
-        "outputs": [gates, traces, cell, step, play, units],
-        **_INSIDE,
-    }
-    choice.input(**show_attention)
-    choice.input(**show_tree)
-    choice.input(**show_gates)
-    beam_tab.select(**show_tree)
-    gates_tab.select(**show_gates)
+    choice.input(**show)
+    tabs = {"attention": attention_tab, "beam": beam_tab, "gates": gates_tab}
+    for name, tab in tabs.items():
+        tab.select(lambda name=name: name, None, [view], **_QUICK).then(**show)
     show_units = {
         "fn": show_step,
         "inputs": [traces, cell, step],
@@ -520,7 +516,7 @@ def _inside_tab(
         **_QUICK,
     )
     timer.tick(_next_step, [traces, cell, step], [step, timer, play], **_QUICK)
-    return SimpleNamespace(choice=choice, show=show_attention)
+    return SimpleNamespace(choice=choice, show=show)
 
 
 def _files_tab(handlers: Handlers, model: gr.Dropdown) -> None:
@@ -549,9 +545,16 @@ def _files_tab(handlers: Handlers, model: gr.Dropdown) -> None:
     )
     with gr.Row():
         start = gr.Button("Translate the file", variant="primary", elem_id="start")
-        stop = gr.Button("Stop", elem_id="stop", scale=0, min_width=110)
+        stop = gr.Button(
+            "Stop", elem_id="stop", scale=0, min_width=110, interactive=False
+        )
     progress = gr.HTML("", elem_id="progress", padding=False)
+    begun, ended = (gr.update(interactive=is_running) for is_running in (True, False))
+    nothing = "", gr.update(visible=False)
+    source.change(lambda: nothing, None, [progress, result], **_QUICK)
     work = start.click(
+        lambda: (*nothing, begun), None, [progress, result, stop], **_QUICK
+    ).then(
         handlers.translate_file,
         [model, source, column],
         [progress, result],
@@ -560,10 +563,11 @@ def _files_tab(handlers: Handlers, model: gr.Dropdown) -> None:
         concurrency_id="files",
         concurrency_limit=1,
     )
+    work.then(lambda: ended, None, [stop], **_QUICK)
     stop.click(None, cancels=[work], **_QUICK).then(
-        lambda: ("<p class='note'>Stopped.</p>", gr.update(visible=False)),
+        lambda: ("<p class='note'>Stopped.</p>", gr.update(visible=False), ended),
         None,
-        [progress, result],
+        [progress, result, stop],
         **_QUICK,
     )
 
@@ -673,7 +677,7 @@ def _choices_of(shown: Any, sentence: Any) -> Any:
         (f"{number}. {own.source_text}", number - 1)
         for number, own in enumerate(shown.sentences, start=1)
     ]
-    return gr.update(choices=choices, value=sentence or 0, visible=len(choices) > 1)
+    return gr.update(choices=choices, value=sentence or 0, visible=bool(choices))
 
 
 def _first_step(traces: Any, name: Any) -> Any:
