@@ -207,6 +207,27 @@ def test_a_long_sentence_is_cut_at_the_best_place(text, expected):
 
 
 @pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("- One.\n - Two.", ["One.", "Two."]),
+        ("1) One.\n(2) Two.\n# Three", ["One.", "Two.", "Three"]),
+        ("> One. - Two.", ["One.", "- Two."]),
+        ("• One\n* [x] Two\n- [ ] Three", ["One", "Two", "Three"]),
+        ("-5 degrees", ["-5 degrees"]),
+        ("1. May is near.", ["1. May is near."]),
+        ("1)", []),
+        ("a) One", ["a) One"]),
+        ("1000) One", ["1000) One"]),
+    ],
+)
+def test_bullets_are_of_no_sentence(text, sentences):
+    """Catches: a list whose marks the network translates; minus signs and ordinals."""
+    split = split_sentences(text)
+    assert split.sentences == sentences
+    assert split.join(split.sentences) == text
+
+
+@pytest.mark.parametrize(
     "unit", [".", " ", "a", "a. ", "A b. ", '"', '." ', "\n", "word ", ", ", "A."]
 )
 def test_time_is_linear(unit):

@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from translator.text import (
     BEFORE_NUMBERS,
+    BULLET,
     CLOSING,
     CUT_PATTERNS,
     LINE_ENDS,
@@ -44,7 +45,7 @@ _ABBREVIATIONS = "".join(TITLES | BEFORE_NUMBERS)
 # What stands for itself in a shape, besides ASCII.
 _KEPT = {
     *"".join(map(chr, range(128))),
-    *(MARKS + CLOSING + OPENING + LINE_ENDS + "¿¡İı" + "".join(CUT_PATTERNS)),
+    *(MARKS + CLOSING + OPENING + LINE_ENDS + "¿¡İı•–—" + "".join(CUT_PATTERNS)),
     *(_ABBREVIATIONS + _ABBREVIATIONS.upper()),
 }
 
@@ -141,7 +142,8 @@ def split_sentences(text, max_characters: int = MAX_SENTENCE_CHARACTERS) -> Spli
     return SplitTexts(
         tf.strings.unicode_encode(pieces, "UTF-8"),
         shapes.value_rowids(),
-        _matches(shapes.values, f"(?s).*{_characters(str.isalnum)}.*"),
+        _matches(shapes.values, f"(?s).*{_characters(str.isalnum)}.*")
+        & ~_matches(shapes.values, BULLET),
         shapes.nrows(),
         _matches(shapes.values, f"(?s){cased}.*"),
         _matches(shapes.values, f"(?s).*{cased}"),
@@ -197,6 +199,9 @@ def _small_letters(texts, language: str):
 def _cut_sentences(shapes):
     """Puts cuts around line ends, and around the white space between sentences."""
     space = _characters(lambda c: c.isspace() and c not in LINE_ENDS)
+    bullet = rf"({space}*{BULLET}{space}+)"
+    shapes = _replace(shapes, f"^{bullet}", rf"\1{_CUT}")
+    shapes = _replace(shapes, f"([{LINE_ENDS}]){bullet}", rf"\1\2{_CUT}")
     first = _characters(lambda c: _is_word(c) and not is_small(c))
     no_word = _characters(lambda c: not (_is_word(c) or is_combining(c) or c == "."))
     mark = _characters(is_combining)
