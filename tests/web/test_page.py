@@ -281,14 +281,20 @@ def test_a_trained_model_from_the_inside(page):
     """Mistake: a word that offers nothing, a choice that is not translated on from, a
     picture that stays empty, steps that do not play."""
     translate(page, "I have never seen such a beautiful garden.")
-    expect_translation(page, "Nunca he visto un jardín tan bonito.")
-    page.locator(".word", has_text="bonito.").press("Enter")  # by keyboard
-    page.get_by_label("hermoso · Nunca he visto un jardín tan hermoso.").check()
-    expect_translation(page, "Nunca he visto un jardín tan hermoso.")
+    last = page.locator("#target .word").last
+    last.wait_for()
+    before = last.inner_text()
+    last.press("Enter")  # by keyboard
+    other = page.locator("#words label").first
+    other.wait_for()
+    word, text = other.inner_text().split("·", 1)
+    assert word.strip() != before.rstrip(".") and word.strip() in text
+    other.click()
+    expect_translation(page, text.strip())
     page.locator("#words").wait_for(state="hidden")
 
     page.get_by_role("tab", name="Look inside").click()
-    page.locator(".targets .token", has_text="hermos").first.wait_for()
+    page.locator(".targets .token", has_text=word.strip()[:3]).first.wait_for()
     page.get_by_role("tab", name="Beam search").click()
     page.locator("#beam svg.picture").wait_for()
     assert page.locator("#beam svg.picture g").count() > 30
