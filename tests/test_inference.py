@@ -250,6 +250,12 @@ def test_a_translator_is_pickled_as_its_folder(translator, onnx_dir):
         pickle.dumps(made)
 
 
+def test_translations_can_be_compared(translator):
+    """Catches: arrays that are neither true nor false."""
+    first, second = (translator.translate(SENTENCES) for _ in range(2))
+    assert first == second and first[0] != first[1]
+
+
 def test_a_fork_is_told_that_it_cannot(translator, monkeypatch):
     """Catches: a worker that waits for threads of TensorFlow that are not there."""
     monkeypatch.setattr("translator.inference.os.getpid", lambda: 0)

@@ -211,7 +211,9 @@ def test_a_long_sentence_is_cut_at_the_best_place(text, expected):
     [
         ("- One.\n - Two.", ["One.", "Two."]),
         ("1) One.\n(2) Two.\n# Three", ["One.", "Two.", "Three"]),
-        ("> One. - Two.", ["One.", "- Two."]),
+        ("> One. - Two.", ["One.", "Two."]),
+        ("- - One.", ["One."]),
+        ("- 2) - [ ] One", ["One"]),
         ("• One\n* [x] Two\n- [ ] Three", ["One", "Two", "Three"]),
         ("-5 degrees", ["-5 degrees"]),
         ("1. May is near.", ["1. May is near."]),
@@ -221,9 +223,11 @@ def test_a_long_sentence_is_cut_at_the_best_place(text, expected):
     ],
 )
 def test_bullets_are_of_no_sentence(text, sentences):
-    """Catches: a list whose marks the network translates; minus signs and ordinals."""
+    """Catches: a list whose marks the network translates; minus signs and ordinals; a
+    sentence that is another one when it stands alone, as streams ask for each."""
     split = split_sentences(text)
     assert split.sentences == sentences
+    assert [split_sentences(s).sentences for s in sentences] == [[s] for s in sentences]
     assert split.join(split.sentences) == text
 
 

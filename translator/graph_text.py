@@ -136,6 +136,9 @@ def split_sentences(text, max_characters: int = MAX_SENTENCE_CHARACTERS) -> Spli
     space = _characters(str.isspace)
     edges = _replace(shapes.values, f"^{space}+", rf"\0{_CUT}")
     shapes = _split_further(shapes, _replace(edges, f"{space}+$", rf"{_CUT}\0"))
+    bullets = f"(?:{BULLET}{space}+)+"
+    cut = _replace(shapes.values, f"^({bullets})", rf"\1{_CUT}")
+    shapes = _split_further(shapes, cut)
     cased = _characters(is_cased)
     lengths = tf.strings.length(shapes.values, "UTF8_CHAR")
     pieces = tf.RaggedTensor.from_row_lengths(codes.values, lengths)
@@ -143,7 +146,7 @@ def split_sentences(text, max_characters: int = MAX_SENTENCE_CHARACTERS) -> Spli
         tf.strings.unicode_encode(pieces, "UTF-8"),
         shapes.value_rowids(),
         _matches(shapes.values, f"(?s).*{_characters(str.isalnum)}.*")
-        & ~_matches(shapes.values, BULLET),
+        & ~_matches(shapes.values, f"{bullets}|{BULLET}"),
         shapes.nrows(),
         _matches(shapes.values, f"(?s){cased}.*"),
         _matches(shapes.values, f"(?s).*{cased}"),
@@ -199,9 +202,6 @@ def _small_letters(texts, language: str):
 def _cut_sentences(shapes):
     """Puts cuts around line ends, and around the white space between sentences."""
     space = _characters(lambda c: c.isspace() and c not in LINE_ENDS)
-    bullet = rf"({space}*{BULLET}{space}+)"
-    shapes = _replace(shapes, f"^{bullet}", rf"\1{_CUT}")
-    shapes = _replace(shapes, f"([{LINE_ENDS}]){bullet}", rf"\1\2{_CUT}")
     first = _characters(lambda c: _is_word(c) and not is_small(c))
     no_word = _characters(lambda c: not (_is_word(c) or is_combining(c) or c == "."))
     mark = _characters(is_combining)

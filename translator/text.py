@@ -122,11 +122,11 @@ MARKS = ".!?…。！？؟۔।॥።፧།။។։"
 WIDE_MARKS = "。！？"  # behind which a sentence begins without white space
 CLOSING = r"\"'»”’)\]」』）】》"
 OPENING = r"\"'«“‘„(\[—–\-「『（【《"
-# What a line of a list, a quoted one or a heading begins with.
+# What a line of a list, a quoted one or a heading begins with, and words of a dialogue.
 BULLET = r"(?:[-*•–—] ?\[[ x]\]|[-*•–—>#+]{1,6}|\(?[0-9]{1,3}\))"
 _LINE = re.compile(f"[^{LINE_ENDS}]+")
-_BULLET = re.compile(rf"\s*{BULLET}\s+")
-_ONLY_BULLET = re.compile(rf"\s*{BULLET}\s*")
+_BULLETS = re.compile(rf"(?:{BULLET}\s+)*")
+_BULLET = re.compile(BULLET)
 _GAP = re.compile(
     rf"(?<=[{MARKS}{CLOSING}])\s+"
     rf"|(?<=[{WIDE_MARKS}])(?=[^{MARKS}{CLOSING}\s])"
@@ -160,8 +160,8 @@ def split_sentences(
     Every line end cuts. So does a full stop, question mark or exclamation mark before
     white space, or behind a Chinese or Japanese one, and what can begin a sentence; not
     after titles, initials, dotted abbreviations and numbers of one or two digits
-    (lists, German ordinals). When in doubt the sentences stay together. What a line of
-    a list begins with, such as `-` or `2)`, is of no sentence.
+    (lists, German ordinals). When in doubt the sentences stay together. What lines
+    of a list begin with, such as `-` or `2)`, is of no sentence.
 
     A sentence of more than `max_characters` is cut where it hurts least: at a
     semicolon, colon or dash, else at a comma, else at a space, else at the limit. So
@@ -183,9 +183,11 @@ def split_sentences(
     sentences, separators, position = [], [], 0
     for start, end in _spans(text, max_characters):
         sentence = text[start:end].strip()
-        if not any(map(str.isalnum, sentence)) or _ONLY_BULLET.fullmatch(sentence):
-            continue
         start = text.index(sentence, start)
+        bullets = _BULLETS.match(sentence).end()
+        sentence, start = sentence[bullets:], start + bullets
+        if not any(map(str.isalnum, sentence)) or _BULLET.fullmatch(sentence):
+            continue
         separators.append(text[position:start])
         sentences.append(sentence)
         position = start + len(sentence)
@@ -195,10 +197,7 @@ def split_sentences(
 def _spans(text: str, max_characters: int) -> Iterator[tuple[int, int]]:
     for line in _LINE.finditer(text):
         start = line.start()
-        if bullet := _BULLET.match(text, *line.span()):
-            yield start, bullet.end()
-            start = bullet.end()
-        for gap in _GAP.finditer(text, start, line.end()):
+        for gap in _GAP.finditer(text, *line.span()):
             # A glance at the neighbours is enough, and keeps the time linear.
             before = text[max(start, gap.start() - 24) : gap.start()]
             if _is_boundary(before, text[gap.end() : min(line.end(), gap.end() + 8)]):

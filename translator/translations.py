@@ -8,7 +8,7 @@ Shapes: B batch, S source length, T target length, K hypotheses of a sentence.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -49,7 +49,7 @@ from translator.tokenizer import PAD_ID, Tokenizer, pad_ids
 MAX_CHARACTERS = 10_000
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Hypothesis:
     """One translation that the search found.
 
@@ -70,12 +70,12 @@ class Hypothesis:
     score: float
     log_prob: float
     tokens: list[str]
-    attention_weights: np.ndarray
+    attention_weights: np.ndarray = field(compare=False)  # what follows from the rest
     is_finished: bool
-    token_log_probs: np.ndarray | None = None
+    token_log_probs: np.ndarray | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class SentenceTranslation:
     """A sentence and its hypotheses, the best first.
 
@@ -98,7 +98,7 @@ class SentenceTranslation:
         return not (tokens and set(PLACEHOLDERS).isdisjoint(tokens))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Translation:
     """A text, its translation, and the sentences it is made of.
 
