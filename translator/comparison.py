@@ -10,13 +10,16 @@ from rich.table import Table
 from rich.text import Text
 from sacrebleu.significance import PairedTest
 
+from translator.cards import EVALUATION_DIR
 from translator.disk import replacing
 from translator.errors import UserError
-from translator.evaluation import EvaluationReport, EvaluationSet
+from translator.evaluation import (
+    NUM_EXAMPLES,
+    EvaluationReport,
+    EvaluationSet,
+    render_sentences,
+)
 from translator.scoring import Chrf, as_lists, as_streams, make_bleu, rounded
-
-NUM_EXAMPLES = 10
-_NUM_RESAMPLES = 1_000
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,9 @@ class Comparison:
                 "from 0.05 on, do not count on it.",
                 style="dim",
             ),
-            _render_changes("Better", self.better[:5]),
+            _render_changes("Better", self.better),
             "",
-            _render_changes("Worse", self.worse[:5]),
+            _render_changes("Worse", self.worse),
         )
 
 
@@ -114,26 +117,28 @@ def read_baseline(folder: str | Path, test: EvaluationSet) -> list[str]:
     Raises:
         UserError: None there, or of another set.
     """
-    folder = Path(folder)
-    candidates = (folder, folder / "evaluation" / test.name)
-    found = [own for own in candidates if (own / "hypotheses.txt").is_file()]
-    if not found:
+    folder = own = Path(folder)
+    if not (own / "hypotheses.txt").is_file():
+        own = folder / EVALUATION_DIR / test.name
+    hypotheses, sources = (
+        _read_lines(own / name) for name in ("hypotheses.txt", "sources.txt")
+    )
+    if not hypotheses:
         raise UserError(
             f"{folder} holds no translations of {test.name}. Make them with "
             f"`translator evaluate {folder}` and the same options."
         )
-    hypotheses, sources = (
-        (found[0] / name).read_text("utf-8").split("\n")[:-1]
-        if (found[0] / name).is_file()
-        else []
-        for name in ("hypotheses.txt", "sources.txt")
-    )
     if sources != [" ".join(source.split()) for source in test.sources]:
         raise UserError(
-            f"{found[0]} holds translations of other sentences than {test.name} has. "
+            f"{own} holds translations of other sentences than {test.name} has. "
             "Evaluate that model again, with the same options."
         )
     return hypotheses
+
+
+def _read_lines(path: Path) -> list[str]:
+    """The lines of a file; none if it is not there."""
+    return path.read_text("utf-8").split("\n")[:-1] if path.is_file() else []
 
 
 def compare(
@@ -166,8 +171,7 @@ def compare(
         [("baseline", baseline), ("this", report.hypotheses)],
         {"BLEU": make_bleu(language), "chrF": Chrf()},
         as_streams(references),
-        test_type="bs",
-        n_samples=_NUM_RESAMPLES,
+        test_type="bs",  # 1,000 samples
     )
     _, results = paired()
     differences = [
@@ -180,10 +184,14 @@ def compare(
         )
         for name, (before, after) in list(results.items())[1:]  # the first is names
     ]
+    chrf = Chrf()
+
+    def gain(before: str, after: str, wanted: list[str]) -> float:
+        old, new = (chrf.sentence_score(own, wanted).score for own in (before, after))
+        return rounded(new - old)
+
     changes = [
-        Change(
-            source, wanted, before, after, rounded(_chrf_gain(before, after, wanted))
-        )
+        Change(source, wanted, before, after, gain(before, after, wanted))
         for source, wanted, before, after in zip(
             test.sources, references, baseline, report.hypotheses, strict=True
         )
@@ -199,23 +207,14 @@ def compare(
     )
 
 
-def _chrf_gain(before: str, after: str, references: list[str]) -> float:
-    before_score, after_score = (
-        Chrf().sentence_score(text, references).score for text in (before, after)
-    )
-    return after_score - before_score
-
-
 def _render_changes(title: str, changes: list[Change]) -> Table:
-    table = Table.grid(padding=(0, 1))
-    table.add_column(justify="right")
-    table.add_row("", Text(f"{title} (= wanted, < baseline, > this)", style="bold"))
-    for change in changes:
-        table.add_row("", "")
-        table.add_row(f"{change.chrf:+.1f}", Text(change.source))
-        for reference in change.references:
-            if reference not in (change.baseline, change.hypothesis):
-                table.add_row("=", Text(reference))
-        table.add_row("<", Text(change.baseline))
-        table.add_row(">", Text(change.hypothesis))
-    return table
+    rows = [
+        (
+            f"{own.chrf:+.1f}",
+            own.source,
+            own.references,
+            {"<": own.baseline, ">": own.hypothesis},
+        )
+        for own in changes
+    ]
+    return render_sentences(f"{title} (= wanted, < baseline, > this)", rows)

@@ -193,12 +193,6 @@ Optimizer = Literal["muon", "adam", "adamw"]
 class TrainingConfig(_Options):
     """How the weights are found."""
 
-    @field_validator("start_from", mode="before")
-    @classmethod
-    def _is_name(cls, value: Any) -> Any:
-        """Takes a path for its name."""
-        return str(value) if isinstance(value, Path) else value
-
     start_from: str = Field(
         "",
         description="Folder of a trained model to begin with, to teach it texts of "
@@ -292,6 +286,12 @@ class TrainingConfig(_Options):
         if isinstance(value, bool):
             return "bfloat16" if value else "none"
         return value
+
+    @field_validator("start_from", mode="before")
+    @classmethod
+    def _is_name(cls, value: Any) -> Any:
+        """Takes a path for its name."""
+        return str(value) if isinstance(value, Path) else value
 
 
 class SearchConfig(_Options):

@@ -45,7 +45,8 @@ from translator.words import split_words
 
 # Words of the source sentence, from and to. The last bin has no end.
 LENGTH_BINS = ((1, 5), (6, 10), (11, 20), (21, None))
-NUM_EXAMPLES = 10
+NUM_EXAMPLES = 10  # kept of each kind
+_NUM_SHOWN = 5
 
 # A sentence is unusual if it has more words, or one that training has less often.
 USUAL_LENGTH = 10
@@ -206,9 +207,9 @@ class EvaluationReport:
             self._score_table(),
             Text("\n".join(self._notes()), style="dim"),
             self._length_table(),
-            _render_examples("Worst", self.worst[:5]),
+            _render_examples("Worst", self.worst),
             "",
-            _render_examples("Best, longest first", self.best[:5]),
+            _render_examples("Best, longest first", self.best),
         )
 
     def _headline(self) -> str:
@@ -484,14 +485,32 @@ def _score_examples(
 
 
 def _render_examples(title: str, examples: list[Example]) -> Table:
+    rows = [
+        (f"{own.chrf:.1f}", own.source, own.references, {">": own.hypothesis})
+        for own in examples
+    ]
+    return render_sentences(f"{title} (= wanted, > found)", rows)
+
+
+def render_sentences(
+    title: str, rows: Sequence[tuple[str, str, list[str], dict[str, str]]]
+) -> Table:
+    """Draws the first few sentences of a list, with their translations.
+
+    Args:
+        title: Of the list; explains the marks.
+        rows: Score, source, references, and what was found, each behind its mark. A
+            reference that was found is not drawn twice.
+    """
     table = Table.grid(padding=(0, 1))
     table.add_column(justify="right")
-    table.add_row("", Text(f"{title} (= wanted, > found)", style="bold"))
-    for example in examples:
+    table.add_row("", Text(title, style="bold"))
+    for score_text, source, references, found in rows[:_NUM_SHOWN]:
         table.add_row("", "")
-        table.add_row(f"{example.chrf:.1f}", Text(example.source))
-        for reference in example.references:
-            if reference != example.hypothesis:
+        table.add_row(score_text, Text(source))
+        for reference in references:
+            if reference not in found.values():
                 table.add_row("=", Text(reference))
-        table.add_row(">", Text(example.hypothesis))
+        for mark, text in found.items():
+            table.add_row(mark, Text(text))
     return table

@@ -102,7 +102,7 @@ def search_tree(
         search: How to search; default, the run's own options.
         is_protected: As of its `SentenceTranslation`.
     """
-    _check_can_be_inspected(translator)
+    translator.check_can_be_inspected()
     search = search or translator.search
     prepared = translator.prepare(sentence, is_protected)
     [ids] = translator.tokenizer.encode_batch([prepared.text])
@@ -158,11 +158,12 @@ def alternatives(
         Alternatives; none for a blank sentence, or one that is only copied.
 
     Raises:
-        ValueError: `count` below 1, or a translator that does not search in steps.
+        ValueError: `count` below 1.
+        UserError: A translator that does not search in steps.
     """
     if count < 1:
         raise ValueError(f"count must be at least 1. Received: {count}.")
-    _check_can_be_inspected(translator)
+    translator.check_can_be_inspected()
     search = search or translator.search
     prepared = translator.prepare(sentence, is_protected)
     prefix = prepared.unfinish(prefix)
@@ -255,14 +256,6 @@ def read_gates(
         state = model.decoder.step(embedded, state, memory, recorder.run_cell).state
     names = [f"decoder {n + 1}" for n in range(model.decoder.num_layers)]
     return traces + recorder.traces(names, tokenizer.tokens(read_ids))
-
-
-def _check_can_be_inspected(translator: SubwordTranslator) -> None:
-    if not translator.can_be_inspected:
-        raise ValueError(
-            f"the search of {translator.name} is fixed inside of its SavedModel. Use "
-            "the run folder, or an ONNX export."
-        )
 
 
 class _Recorder:

@@ -364,11 +364,8 @@ class TextTranslator(ABC):
                 sentence.
         """
         sentences, prefixes = _checked_texts(sentences), _checked_texts(prefixes)
-        if prefixes and not self.can_be_inspected:
-            raise UserError(
-                f"{self.name} takes no prefixes: its search is fixed inside of its "
-                "SavedModel. Use the run folder, or an ONNX export."
-            )
+        if prefixes:
+            self.check_can_be_inspected()
         if len(prefixes) not in (0, len(sentences)):
             raise UserError(
                 f"there must be one prefix for each of the {len(sentences)} sentences. "
@@ -405,6 +402,14 @@ class TextTranslator(ABC):
             if not lost:
                 return results
             places = lost
+
+    def check_can_be_inspected(self) -> None:
+        """Raises a UserError unless it searches in steps."""
+        if not self.can_be_inspected:
+            raise UserError(
+                f"the search of {self.name} is fixed inside its SavedModel: there is "
+                "no prefix, tree or alternative. Use the run folder, or an ONNX export."
+            )
 
     @staticmethod
     def check_num_hypotheses(num_hypotheses: int, search: SearchConfig) -> None:

@@ -240,7 +240,7 @@ async def list_alternatives(
     """Lists the likeliest words behind the beginning of a translation."""
     service: Service = request.app.state.service
     model = _find(service, body)
-    _check_can_be_inspected(model)
+    model.translator.check_can_be_inspected()
     [text] = service.check_texts([body.text])
     prefix = service.check_prefix(body.prefix)
     sentences = model.translator.split(text).sentences
@@ -268,7 +268,7 @@ async def _complete(
     deadline: float,
 ) -> Translation:
     """Translates a text behind a given beginning."""
-    _check_can_be_inspected(model)
+    model.translator.check_can_be_inspected()
     [text] = service.check_texts(texts)
     prefix = service.check_prefix(body.prefix)
     service.check_num_hypotheses(model, body.num_hypotheses, search)
@@ -296,7 +296,7 @@ async def _look_inside(
     text, is_protected = sentence.source_text, sentence.is_protected
     translator = model.translator
     if body.tree:
-        _check_can_be_inspected(model)
+        model.translator.check_can_be_inspected()
         nodes = await service.look_inside(
             partial(inspection.search_tree, translator, text, search, is_protected),
             deadline,
@@ -350,14 +350,6 @@ def _check_num_weights(size: int, limit: int) -> None:
         raise UserError(
             f"an answer may have at most {limit:,} weights of the attention. This one "
             f"has {size:,} or more. Send the texts in parts."
-        )
-
-
-def _check_can_be_inspected(model: Model) -> None:
-    if not model.translator.can_be_inspected:
-        raise UserError(
-            f"the search of {model.name} is fixed inside its SavedModel: there is no "
-            "prefix, tree or alternative. Serve the run folder, or an ONNX export."
         )
 
 
