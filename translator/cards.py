@@ -196,8 +196,6 @@ def _corpora(corpora: list[dict[str, Any]], extra: Sequence[str]) -> str:
         extra: Files of further pairs, beside the newest.
     """
     paragraphs = ["## Data"]
-    is_told = {json.dumps(own, sort_keys=True): own for own in corpora[1:]}
-    corpora = [*corpora[:1], *is_told.values()]  # one after the other of one corpus
     for corpus, verb in zip_longest(corpora, ["Trained on"], fillvalue="Before, on"):
         lines = [f"{verb} `{corpus['name']}`."]
         if corpus.get("release"):
@@ -209,7 +207,9 @@ def _corpora(corpora: list[dict[str, Any]], extra: Sequence[str]) -> str:
         if corpus is corpora[0]:
             lines += [f"Further pairs, all for training: `{name}`." for name in extra]
         paragraphs.append("\n".join(lines))
-    return "\n\n".join(paragraphs)
+    return "\n\n".join(
+        dict.fromkeys(paragraphs)
+    )  # trainings on one corpus say the same
 
 
 def _count(number: int, noun: str) -> str:
