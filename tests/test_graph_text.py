@@ -13,6 +13,7 @@ from translator.text import (
     fold_capitals,
     normalize_text,
     split_sentences,
+    unwrap,
 )
 
 # What the rules of `text` know, and what must not be taken for it.
@@ -131,6 +132,21 @@ def test_capitals_are_pythons(seed, language):
         expected, expected_upper = fold_capitals(sentence, language)
         assert normalize_text(ours) == normalize_text(expected)
         assert upper == expected_upper
+
+
+def test_marks_around_sentences_are_pythons():
+    """Catches: a mark that one of them takes off, and the other leaves."""
+    rng = random.Random(5)
+    parts = [*'()[]"“”„«»*‘’ ', "\xa0", "\n", "We sing.", "é"]
+    sentences = [
+        "".join(rng.choice(parts) for _ in range(rng.randrange(1, 10))).strip() or "x"
+        for _ in range(3_000)
+    ]
+    found = tf.function(graph_text.unwrap)(tf.constant(sentences))
+    texts = ([text.decode() for text in part.numpy()] for part in found)
+    found = zip(*texts, strict=True)
+    assert list(found) == list(map(unwrap, sentences))
+    assert ["".join(unwrap(sentence)) for sentence in sentences] == sentences
 
 
 def test_scores_are_the_means_of_a_texts_sentences():

@@ -14,6 +14,7 @@ from translator.text import (
     fold_capitals,
     normalize_text,
     split_sentences,
+    unwrap,
 )
 
 # One of every kind of character that a rule of this module knows or must not touch.
@@ -229,6 +230,31 @@ def test_bullets_are_of_no_sentence(text, sentences):
     assert split.sentences == sentences
     assert [split_sentences(s).sentences for s in sentences] == [[s] for s in sentences]
     assert split.join(split.sentences) == text
+
+
+@pytest.mark.parametrize(
+    ("sentence", "parts"),
+    [
+        ("(We sing.)", ("(", "We sing.", ")")),
+        ('"We sing.', ('"', "We sing.", "")),
+        ('We dance."', ("", "We dance.", '"')),
+        ("« Nous chantons. »", ("« ", "Nous chantons.", " »")),
+        ("„Wir singen.“", ("„", "Wir singen.", "“")),
+        ("‘We’re here.’", ("‘", "We’re here.", "’")),
+        ("***We sing.***", ("***", "We sing.", "***")),
+        ('("We sing.")', ('("', "We sing.", '")')),
+        ('"Sing," he said.', ("", '"Sing," he said.', "")),
+        ('He said: "Sing!"', ("", 'He said: "Sing!"', "")),
+        ("(We) sing (now)", ("", "(We) sing (now)", "")),
+        ("We sing (now)", ("", "We sing (now)", "")),
+        ("the dogs’", ("", "the dogs’", "")),
+        ("“We sing” “now”", ("", "“We sing” “now”", "")),
+    ],
+)
+def test_marks_around_a_sentence(sentence, parts):
+    """Catches: one in brackets that the network does not know; marks of a part of a
+    sentence taken for those of the whole."""
+    assert unwrap(sentence) == parts
 
 
 @pytest.mark.parametrize(

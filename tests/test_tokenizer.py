@@ -100,8 +100,10 @@ def test_decode_always_gives_one_clean_line(tokenizer):
     """Catches: bytes of an untrained model that break a line or are no UTF-8."""
     rng = np.random.default_rng(3)
     for ids in rng.integers(0, tokenizer.vocabulary_size, (300, 12)):
-        text = tokenizer.decode(ids)
-        assert text == normalize_text(text)
+        for errors in ("replace", "ignore"):
+            text = tokenizer.decode(ids, errors)
+            assert text == normalize_text(text)
+        assert "\ufffd" not in text
         text.encode()
 
 

@@ -274,6 +274,24 @@ def test_a_tokenizer_without_placeholders_protects_nothing(translator):
     assert prepared[:3] == ("Where is Oyelaran on www.example.com?", False, {})
 
 
+def test_marks_around_a_sentence_go_past_the_network():
+    """Catches: brackets that the network does not know, given to it; marks lost, in
+    other letters or in the middle of a translation that goes on."""
+    translator = CopyTranslator()
+    texts = ["(We sing.)", '"We sing. We dance."', "“WE SING AT www.example.com!”"]
+    found = translator.translate(texts, GREEDY)
+    assert [translation.text for translation in found] == texts
+    assert translator.asked == [
+        "We sing.",
+        "We sing.",
+        "We dance.",
+        f"We sing at {FIRST}!",
+    ]
+    for prefix in ("(", "(We", "(We sing.)", ""):
+        assert translator.complete(texts[0], prefix, GREEDY).text == texts[0]
+    assert translator.prepare("(We sing.)").unfinish("(We") == "We"
+
+
 PIECES = ["www.example.com", "👩‍👩‍👧", "Oyelaran", "we", "A1", " ", ". "]
 
 

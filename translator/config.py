@@ -79,6 +79,13 @@ class DataConfig(_Options):
         description="Drop pairs whose longer side has more than this many times the "
         "characters of the shorter (sides under 20 characters are spared).",
     )
+    max_translations: int = Field(
+        0,
+        ge=0,
+        description="Train on at most this many translations of a sentence, those that "
+        "come first. 1 keeps a model from wavering between them, as between forms of "
+        "address. 0 keeps all. Extra pairs are not counted.",
+    )
     vocabulary_size: int = Field(
         5_000, ge=300, description="Subwords in the vocabulary both languages share."
     )

@@ -253,7 +253,9 @@ class ServingModule(tf.Module):
         def translate_batch(index, texts, scores):
             start = index * _BATCH_SIZE
             places = order[start : start + _BATCH_SIZE]
-            text, score = translate(tf.gather(sentences, places))
+            before, inner, after = graph_text.unwrap(tf.gather(sentences, places))
+            text, score = translate(inner)
+            text = tf.strings.join([before, text, after])
             return index + 1, texts.write(index, text), scores.write(index, score)
 
         _, *arrays = tf.while_loop(
@@ -349,9 +351,9 @@ class ServingModule(tf.Module):
             found.ids[..., None] != [PAD_ID, UNK_ID, EOS_ID], axis=-1
         )  # BOS is never chosen
         words = tf.ragged.boolean_mask(found.ids, is_word)
-        translations = self._normalize(
-            self.tokenizer.detokenize(words.merge_dims(0, 1))
-        )
+        translations = _valid_utf8(self.tokenizer.detokenize(words.merge_dims(0, 1)))
+        translations = tf.strings.regex_replace(translations, "\ufffd", "")
+        translations = self._normalize(translations)
         translations = tf.reshape(translations, tf.shape(found.scores))
         is_blank = (text == "")[:, None]
         return {

@@ -28,11 +28,13 @@ from translator.text import (
     LINE_ENDS,
     MARKS,
     MAX_SENTENCE_CHARACTERS,
+    MAX_WRAPS,
     OPENING,
     TITLES,
     TURKIC_LANGUAGES,
     WIDE_MARKS,
     WITHOUT_CAPITALS,
+    WRAP_PATTERNS,
     is_cased,
     is_combining,
     is_small,
@@ -151,6 +153,23 @@ def split_sentences(text, max_characters: int = MAX_SENTENCE_CHARACTERS) -> Spli
         _matches(shapes.values, f"(?s){cased}.*"),
         _matches(shapes.values, f"(?s).*{cased}"),
     )
+
+
+def unwrap(sentences):
+    """Returns the marks before sentences `(N,)`, the sentences, and the marks behind
+    them, as `text.unwrap` does."""
+    before = after = tf.zeros_like(sentences)  # empty strings
+    for _ in range(MAX_WRAPS):
+        is_open = tf.ones_like(sentences, tf.bool)
+        for pattern in WRAP_PATTERNS:
+            is_own = is_open & tf.strings.regex_full_match(sentences, pattern)
+            opening, inner, closing = (
+                tf.where(is_own, _replace(sentences, f"^{pattern}$", group), default)
+                for group, default in ((r"\1", ""), (r"\2", sentences), (r"\3", ""))
+            )
+            before, after = before + opening, closing + after
+            sentences, is_open = inner, is_open & ~is_own
+    return before, sentences, after
 
 
 def fold_capitals(sentences, language: str = ""):

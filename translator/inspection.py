@@ -187,7 +187,9 @@ def alternatives(
         arrays = translator.search_behind(sources, search, prefixes)
         for row in range(len(prefixes)):
             hypothesis = translator.hypothesis(arrays, row, 0, len(source))
-            word = prepared.finish(_word_at(translator, hypothesis, len(beginning)))
+            word = prepared.finish_word(
+                _word_at(translator, hypothesis, len(beginning))
+            )
             log_prob = float(hypothesis.token_log_probs[len(beginning)])
             hypothesis = replace(hypothesis, text=prepared.finish(hypothesis.text))
             if word:
@@ -307,4 +309,4 @@ def _word_at(
     while end < len(hypothesis.tokens) and _continues_word(hypothesis.tokens[end]):
         end += 1
     ids = translator.tokenizer.ids(hypothesis.tokens[position:end])
-    return translator.tokenizer.decode(ids).strip()
+    return translator.tokenizer.decode(ids, errors="ignore").strip()

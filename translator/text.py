@@ -124,6 +124,32 @@ CLOSING = r"\"'»”’)\]」』）】》"
 OPENING = r"\"'«“‘„(\[—–\-「『（【《"
 # What a line of a list, a quoted one or a heading begins with, and words of a dialogue.
 BULLET = r"(?:[-*•–—] ?\[[ x]\]|[-*•–—>#+]{1,6}|\(?[0-9]{1,3}\))"
+# Marks around a sentence: what opens, what closes, neither of which is inside of it.
+_WRAPS = (
+    (r"\(", r"\)", r"()"),
+    (r"\[", r"\]", r"\[\]"),
+    ('"', '"', '"'),
+    ("[“„]", "[”“]", "“”„"),
+    ("«", "»", "«»"),
+    ("»", "«", "«»"),
+    (r"\*{1,3}", r"\*{1,3}", r"*"),
+)
+_WRAP_SPACE = "[ \xa0\u202f]*"
+# Sentences in them, or with one at an end, as the next sentence has the other. A mark
+# may be inside of another. The same to Python's `re` and to RE2.
+WRAP_PATTERNS = (
+    "(‘)([^‘]+)(’)",  # which alone is an apostrophe
+    *(
+        pattern
+        for opening, closing, inside in _WRAPS
+        for pattern in (
+            rf"({opening}{_WRAP_SPACE})([^{inside}]+?)((?:{_WRAP_SPACE}{closing})?)",
+            rf"()([^{inside}]+?)({_WRAP_SPACE}{closing})",
+        )
+    ),
+)
+MAX_WRAPS = 3
+_COMPILED_WRAPS = [re.compile(pattern) for pattern in WRAP_PATTERNS]
 _LINE = re.compile(f"[^{LINE_ENDS}]+")
 _BULLETS = re.compile(rf"(?:{BULLET}\s+)*")
 _BULLET = re.compile(BULLET)
@@ -240,6 +266,29 @@ def _best_cut(window: str) -> int:
         if last := pattern.match(window, len(window) // 4):
             return last.end()
     return len(window)
+
+
+def unwrap(sentence: str) -> tuple[str, str, str]:
+    """Returns the marks before a sentence, the sentence, and the marks behind it.
+
+    Corpora hold hardly a sentence that is in brackets, quotation marks or asterisks as
+    a whole, or one that begins or ends what is. So the network gets it without them.
+
+    Args:
+        sentence: Without white space at its ends.
+
+    Example:
+        >>> unwrap("(We sing.)"), unwrap('"Sing," he said.')
+        (('(', 'We sing.', ')'), ('', '"Sing," he said.', ''))
+    """
+    before, after = "", ""
+    for _ in range(MAX_WRAPS):
+        for pattern in _COMPILED_WRAPS:
+            if found := pattern.fullmatch(sentence):
+                opening, sentence, closing = found.groups()
+                before, after = before + opening, closing + after
+                break
+    return before, sentence, after
 
 
 def is_combining(character: str) -> bool:

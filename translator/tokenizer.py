@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 from itertools import accumulate, islice
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import sentencepiece
@@ -255,13 +255,22 @@ class Tokenizer:
         ends = accumulate(weight / total for weight in weights[:-1])
         return [array("I", ids) for ids in candidates], array("d", ends)
 
-    def decode(self, ids: Iterable[int]) -> str:
+    def decode(
+        self, ids: Iterable[int], errors: Literal["replace", "ignore"] = "replace"
+    ) -> str:
         """Returns the text of the ids before the first EOS: one normalised line.
 
-        PAD, UNK and BOS are skipped. Bytes that are no UTF-8, which an untrained model
-        may write, become U+FFFD.
+        PAD, UNK and BOS are skipped.
+
+        Args:
+            ids: Of subwords.
+            errors: What becomes of bytes that are no UTF-8, which a model may write
+                where it spells a character that it hardly knows: U+FFFD, or nothing.
         """
-        return normalize_text(self._processor.decode(list(_words_of(ids))))
+        text = self._processor.decode(list(_words_of(ids)))
+        if errors == "ignore":
+            text = text.replace("\ufffd", "")
+        return normalize_text(text)
 
     def is_cut(self, word: str) -> bool:
         """Whether a word takes more than one subword."""

@@ -42,6 +42,7 @@ from translator.text import (
     normalize_text,
     small_letters,
     split_sentences,
+    unwrap,
 )
 from translator.tokenizer import PAD_ID, Tokenizer, pad_ids
 
@@ -137,12 +138,16 @@ class PreparedSentence(NamedTuple):
         is_upper: Whether it was all capitals.
         originals: What each placeholder stands for in the translation.
         target_language: Code of the translation's, if it is known.
+        before: The marks that were around it, and are around its translation.
+        after: Those behind it.
     """
 
     text: str
     is_upper: bool = False
     originals: Mapping[str, str] = MappingProxyType({})
     target_language: str = ""
+    before: str = ""
+    after: str = ""
 
     @property
     def is_copy(self) -> bool:
@@ -159,12 +164,17 @@ class PreparedSentence(NamedTuple):
 
     def finish(self, translation: str) -> str:
         """Returns what the user gets for what the network wrote."""
+        return f"{self.before}{self.finish_word(translation)}{self.after}"
+
+    def finish_word(self, word: str) -> str:
+        """Returns a part of what the user gets, for that of what the network wrote."""
         if self.is_upper:
-            translation = capital_letters(translation, self.target_language)
-        return restore(translation, self.originals)
+            word = capital_letters(word, self.target_language)
+        return restore(word, self.originals)
 
     def unfinish(self, beginning: str) -> str:
         """Returns what the network writes for the beginning of a translation."""
+        beginning = beginning.removeprefix(self.before).removesuffix(self.after)
         beginning = protect_copies(beginning, self.originals)
         if self.is_upper:
             rest = small_letters(beginning[1:], self.target_language)
@@ -294,7 +304,8 @@ class TextTranslator(ABC):
     def prepare(self, sentence: str, is_protected: bool = True) -> PreparedSentence:
         """Returns a sentence as the network gets it.
 
-        In the letters that models know: see `fold_capitals`. If the vocabulary has
+        Without marks around all of it, see `unwrap`, and in the letters that models
+        know: see `fold_capitals`. If the vocabulary has
         placeholders, they stand for what cannot be translated: see `protect`; numbers
         get the marks of the target language. Names that the network does not know are
         found by `capital_rule`, but not in a sentence whose words all have a capital.
@@ -303,9 +314,10 @@ class TextTranslator(ABC):
             sentence: One, as the user typed it.
             is_protected: Whether placeholders may stand in it.
         """
+        before, sentence, after = unwrap(sentence)
+        rest = self.target_language, before, after
         if not (self.tokenizer and self.tokenizer.placeholders):
-            text, is_upper = self._fold(sentence)
-            return PreparedSentence(text, is_upper, {}, self.target_language)
+            return PreparedSentence(*self._fold(sentence), {}, *rest)
         placeholders = self.tokenizer.placeholders if is_protected else ""
         sentence = normalize_text(sentence)
         protected, originals = protect(sentence, placeholders)
@@ -314,7 +326,7 @@ class TextTranslator(ABC):
         if text == protected and (rule.inner or rule.first):
             text, originals = protect(sentence, placeholders, rule.is_unknown)
         rewritten = {key: self._rewrite(value) for key, value in originals.items()}
-        return PreparedSentence(text, is_upper, rewritten, self.target_language)
+        return PreparedSentence(text, is_upper, rewritten, *rest)
 
     def _fold(self, sentence: str) -> tuple[str, bool]:
         if not self.capital_rule.folds:
@@ -664,7 +676,7 @@ class SubwordTranslator(TextTranslator):
         length = found.lengths[row, rank]
         ids = found.ids[row, rank, :length].tolist()
         return Hypothesis(
-            text=self.tokenizer.decode(ids),
+            text=self.tokenizer.decode(ids, errors="ignore"),
             score=float(found.scores[row, rank]),
             log_prob=float(found.log_probs[row, rank]),
             tokens=self.tokenizer.tokens(ids),

@@ -254,6 +254,32 @@ def test_extra_pairs_are_for_training_alone(toy, tmp_path):
     assert load_sets(options).tests == plain.tests
 
 
+def test_a_sentence_keeps_its_first_translations(tmp_path):
+    """Catches: another than the first one kept; extra pairs counted with them; further
+    references lost; a choice of before that is used again."""
+    pairs = [
+        Pair(f"The star {n} shines.", f"{way} {n} brilla.")
+        for n in range(900)
+        for way in ("Estrella", "Lucero", "Astro")[: 1 + n % 3]
+    ]
+    extra = [Pair("The star 1 shines.", "Ya."), Pair("The star 1 shines.", "Sí.")]
+    path, further = write_tsv(tmp_path / "a.tsv", pairs), tmp_path / "b.tsv"
+    options = config(path, extra_corpus=(str(write_tsv(further, extra)),))
+    plain = prepare_corpus(options, directory=tmp_path / "run")
+    own = [pair for pair in plain.train if pair not in extra]
+    for count in (1, 2):
+        limited = options.model_copy(update={"max_translations": count})
+        corpus = prepare_corpus(limited, directory=tmp_path / "run")
+        kept = {"Estrella", "Lucero"} if count == 2 else {"Estrella"}
+        expected = [pair for pair in own if pair.target.split()[0] in kept]
+        assert sorted(corpus.train) == sorted([*expected, *extra])
+        num_dropped = corpus.report.dropped["further translation"]
+        assert num_dropped == len(own) - len(expected)
+        assert corpus.report.kept == plain.report.kept - num_dropped
+        assert (corpus.dev, corpus.tests) == (plain.dev, plain.tests)
+        assert corpus.references == plain.references
+
+
 def test_limits_come_from_the_options(toy):
     """Catches: cleaning by its defaults, whatever the options say."""
     assert prepare_corpus(config(toy)).report.dropped.keys() <= {"in dev or test"}

@@ -10,8 +10,9 @@ from unicodedata import east_asian_width
 from translator.corpus.pairs import Pair
 from translator.text import normalize_text
 
-# The reason of `splitting.drop_held_out`.
+# The reasons of `splitting.drop_held_out` and of `keep_first`.
 HELD_OUT = "in dev or test"
+FURTHER = "further translation"
 
 # Reason -> what it means; in the order in which they are checked.
 REASONS = {
@@ -22,6 +23,7 @@ REASONS = {
     "identical sides": "the sentence is not translated",
     "duplicate": "the same pair came before",
     HELD_OUT: "a side occurs in a development or test set",
+    FURTHER: "max_translations of the same sentence came before",
 }
 # Sides this short differ in length for good reasons: "Go." and "Márchese ahora."
 SPARED_CHARACTERS = 20
@@ -193,6 +195,26 @@ def _weight(text: str) -> int:
     """Its characters; one of Chinese, Japanese or Korean as several of an alphabet."""
     num_wide = sum(east_asian_width(character) in "WF" for character in text)
     return len(text) + (_WIDE_WEIGHT - 1) * num_wide
+
+
+def keep_first(
+    pairs: Iterable[Pair], max_translations: int, report: CleaningReport
+) -> Iterator[Pair]:
+    """Yields the pairs that are among the first of their source sentence.
+
+    Args:
+        pairs: Clean ones, without duplicates.
+        max_translations: At most so many of a sentence; 0 for all.
+        report: Counts those that are left out.
+    """
+    seen = SeenTexts()
+    for pair in pairs:
+        keys = (f"{number}\t{pair.source}" for number in range(max_translations))
+        if max_translations and not any(map(seen.add, keys)):
+            report.kept -= 1
+            report.drop(pair, FURTHER)
+        else:
+            yield pair
 
 
 def hash_text(text: str) -> int:

@@ -106,6 +106,7 @@ def _made_of(directory: Path, origin: Origin, config: DataConfig) -> dict[str, A
         "info": origin.info,
         "shares": asdict(origin.shares),
         "extra_copies": config.extra_copies,
+        "max_translations": config.max_translations,
         "num_generated_pairs": config.num_generated_pairs,
         "max_characters": config.max_characters,
         "max_length_ratio": config.max_length_ratio,

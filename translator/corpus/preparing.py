@@ -10,7 +10,12 @@ from itertools import chain, repeat
 from pathlib import Path
 
 from translator.config import DataConfig
-from translator.corpus.cleaning import CleaningReport, CleaningRules, clean_pairs
+from translator.corpus.cleaning import (
+    CleaningReport,
+    CleaningRules,
+    clean_pairs,
+    keep_first,
+)
 from translator.corpus.keeping import (
     TRAIN_NAME,
     CorpusSets,
@@ -130,6 +135,7 @@ def _prepare(
             drop_held_out(PairFile(path), held_out, report)
             for path in (candidates, extra)
         )
+        own = keep_first(own, config.max_translations, report)
         copies = chain.from_iterable(
             repeat(pair, config.extra_copies) for pair in further
         )
