@@ -177,8 +177,8 @@ def serve(
                 from translator.web import ui
 
                 waiting = [WaitingTranslator(service, own) for own in service.models]
-                ui.warm_up(waiting)
-                app = ui.mount_page(app, ui.build_app(waiting))
+                ui.warm_up(waiting, app.state.detector)
+                app = ui.mount_page(app, ui.build_app(waiting, app.state.detector))
         reloader = None
         if reload:
 

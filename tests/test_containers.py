@@ -85,8 +85,9 @@ from translator.serving.service import Service, WaitingTranslator
 from translator.web import ui
 service = Service([load_translator({str(onnx_dir)!r})])
 waiting = [WaitingTranslator(service, model) for model in service.models]
-ui.warm_up(waiting)
-ui.mount_page(create_app(service), ui.build_app(waiting))
+app = create_app(service)
+ui.warm_up(waiting, app.state.detector)
+ui.mount_page(app, ui.build_app(waiting, app.state.detector))
 service.close()
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300)

@@ -30,7 +30,7 @@ from translator.disk import replacing
 from translator.errors import UserError
 from translator.inference import Translator, search_translations
 from translator.languages import has_ascii_digits
-from translator.placeholders import CapitalRule
+from translator.placeholders import PLACEHOLDERS, CapitalRule
 from translator.startup import silent_stderr
 from translator.text import (
     MAX_SENTENCE_CHARACTERS,
@@ -277,7 +277,7 @@ class ServingModule(tf.Module):
     def _translate_protected(self, sentences):
         """As `_translate_folded`, past what is copied: what `translate_sentences` of
         `TextTranslator` says in Python."""
-        neat = graph_placeholders.restore(self._normalize(sentences), None)
+        neat = graph_placeholders.drop_placeholders(self._normalize(sentences))
         protected, is_upper = self._prepare(neat)
         is_copy = protected.is_copy
         found = self._translate_nbest(tf.where(is_copy, "", protected.text))
@@ -298,7 +298,8 @@ class ServingModule(tf.Module):
 
         def replace():
             found = self._translate_folded(tf.boolean_mask(sentences, is_lost))
-            plain = graph_placeholders.restore(found[0], None)
+            nothing = tf.fill([tf.size(found[0]), len(PLACEHOLDERS)], "")
+            plain = graph_placeholders.restore(found[0], nothing)
             return tuple(
                 tf.tensor_scatter_nd_update(before, tf.where(is_lost), after)
                 for before, after in ((translations, plain), (scores, found[1]))

@@ -22,6 +22,7 @@ from translator.placeholders import (
     ascii_digit_of,
     marked_number_pattern,
     shape_of,
+    surplus_pattern,
 )
 
 # Around the parts of a shape, which has no other such character.
@@ -84,7 +85,7 @@ def protect(
         is_unknown: Takes words with a capital `(M,)`, and which of them are first ones,
             bool `(M,)`; tells, bool `(M,)`, which are unknown names. Default, none is.
     """
-    sentences = restore(sentences, None)
+    sentences = drop_placeholders(sentences)
     num_sentences = tf.size(sentences, tf.int64)
     codes = tf.strings.unicode_decode(sentences, "UTF-8")
     shapes = exchange(codes, _shape_table())  # (N,)
@@ -164,17 +165,23 @@ def with_ascii_digits(texts):
 def restore(text, originals):
     """Puts the originals `(N, C)` back into texts `(N,)`, where each is once.
 
-    Placeholders that stand for nothing are dropped, all of them if `originals` is None.
+    Placeholders that stand for nothing are dropped, as `placeholders.restore` does.
     """
     for place, placeholder in enumerate(PLACEHOLDERS):
-        if originals is not None:
-            head = tf.strings.regex_replace(text, f"(?s){placeholder}.*", "")
-            tail = tf.strings.regex_replace(text, f"(?s)^[^{placeholder}]*", "")
-            text = tf.strings.join(
-                [head, tf.where(tail == "", "", originals[:, place]), tail]
-            )
-        text = tf.strings.regex_replace(text, placeholder, "")
+        original = originals[:, place]
+        head = tf.strings.regex_replace(text, f"(?s){placeholder}.*", "")
+        tail = tf.strings.regex_replace(text, f"(?s)^[^{placeholder}]*", "")
+        tail = tf.strings.regex_replace(tail, placeholder, "")
+        restored = tf.strings.join([head, original, tail])
+        neat = tf.strings.regex_replace(text, surplus_pattern(placeholder), "")
+        is_there = tf.strings.regex_full_match(text, f"(?s).*{placeholder}.*")
+        text = tf.where(is_there & (original != ""), restored, neat)
     return text
+
+
+def drop_placeholders(texts):
+    """Returns texts `(N,)` without any: see `placeholders.drop_placeholders`."""
+    return tf.strings.regex_replace(texts, f"[{PLACEHOLDERS}]", "")
 
 
 @functools.cache

@@ -213,7 +213,7 @@ def protect(
         >>> restore(f"¿Es {THINGS[0]} o {NUMBERS[0]}?", originals)
         '¿Es me@example.net o 555-1234?'
     """
-    sentence = restore(sentence, {})
+    sentence = drop_placeholders(sentence)
     shape = sentence.translate(_SHAPES)
     inner = {match.start() for match in _INNER.finditer(shape)}
     found = []
@@ -241,8 +241,23 @@ def protect(
 
 
 def restore(text: str, originals: Mapping[str, str]) -> str:
-    """Puts the originals back; placeholders that stand for nothing are dropped."""
-    return text.translate({ord(own): originals.get(own) for own in PLACEHOLDERS})
+    """Puts the originals back; placeholders that stand for nothing are dropped, with
+    the space before them, or behind the first word."""
+    for own in PLACEHOLDERS:
+        if own in text and own not in originals:
+            text = re.sub(surplus_pattern(own), "", text)
+    return text.translate(str.maketrans(dict(originals)))
+
+
+def surplus_pattern(placeholder: str) -> str:
+    """Returns what is dropped of a placeholder that stands for nothing, for Python and
+    for RE2."""
+    return f"^{placeholder} | ?{placeholder}"
+
+
+def drop_placeholders(text: str) -> str:
+    """Returns the text of a stranger, who has no placeholders, without any."""
+    return text.translate(dict.fromkeys(map(ord, PLACEHOLDERS)))
 
 
 @cache

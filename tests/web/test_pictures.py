@@ -1,5 +1,6 @@
 """What is drawn and written for the page: true values, nothing of a user's as HTML."""
 
+import math
 import re
 from xml.etree import ElementTree
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from translator.inspection import BeamNode, GateTrace
+from translator.placeholders import THINGS
 from translator.text import split_sentences
 from translator.translations import Hypothesis
 from translator.web.markup import (
@@ -58,6 +60,8 @@ def test_words_and_how_sure_they_are():
     assert [word.probability for word in words_of(unknown)] == [None, None]
     lost = hypothesis("La.", ["▁La", "▁", "<unk>", "</s>"], [0, 0, 0, 0])
     assert [word.probability for word in words_of(lost)] == [None]
+    dropped = hypothesis("Ve.", ["▁", THINGS[0], "▁", "Ve", ".", "</s>"], [-1.0] * 6)
+    assert [word.probability for word in words_of(dropped)] == [math.exp(-3)]
     assert words_of(hypothesis("", [], [])) == []
 
 

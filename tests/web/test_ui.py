@@ -167,6 +167,25 @@ def test_translation_with_a_choice_of_sentences(handlers, translator):
     ]
 
 
+def test_a_text_in_another_language_is_told(translator):
+    """Catches: a hint at every text, or one that is no HTML."""
+
+    class Doubting:
+        def find_other(self, text, expected):
+            assert expected == translator.source_language
+            return {"Wo ist der Zug?": "de", "Dov'è il treno?": ""}.get(text)
+
+    handlers = Handlers({TITLE: translator}, Doubting())
+    for text, hint in [
+        ("Wo ist der Zug?", "This does not look like English, but like German."),
+        ("Dov'è il treno?", "This does not look like English."),
+    ]:
+        note = handlers.show_translation(TITLE, text, 5, 3)[-1]
+        assert note.startswith(f"<span class='hint'>{hint}</span> 1 sentence, ")
+    note = handlers.show_translation(TITLE, "Where is the train?", 5, 3)[-1]
+    assert note.startswith("1 sentence, ")
+
+
 def test_another_translation_of_a_sentence_can_be_chosen(handlers):
     """Mistake: the choice of one sentence lost when another is chosen; white space of
     the text lost when it is put together again."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import translator
 from translator.serving import libre, native, tf_serving
 from translator.serving.access import RateLimit
-from translator.serving.detection import Detection, Detector
+from translator.serving.detection import detector_of
 from translator.serving.documentation import add_documentation
 from translator.serving.errors import (
     ErrorAnswer,
@@ -80,7 +80,7 @@ def create_app(
     app.state.api_keys = tuple(api_keys)
     app.state.root_path = root_path
     app.state.rate_limit = RateLimit(rate_limit)
-    app.state.detect = _LazyDetector(service)
+    app.state.detector = detector_of(service.models)
     app.state.file_desk = FileDesk(service)
     for router in _ROUTERS:
         app.include_router(router)
@@ -139,22 +139,6 @@ def _add_probes(app: FastAPI, service: Service) -> None:
             return {"status": "ready"}
         response.status_code = 503
         return {"status": "loading"}
-
-
-class _LazyDetector:
-    """A `Detector` that is made when somebody asks it: its model takes a second."""
-
-    def __init__(self, service: Service):
-        self._service = service
-        self._detector: Detector | None = None
-
-    def __call__(self, text: str, among: Collection[str] = ()) -> Detection:
-        if self._detector is None:
-            targets = self._service.targets()
-            languages = {*targets, *(t for some in targets.values() for t in some)}
-            default = self._service.models[0].source_language
-            self._detector = Detector(languages, default)
-        return self._detector.detect(text, among)
 
 
 class _Heads:

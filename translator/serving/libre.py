@@ -116,7 +116,7 @@ async def detect(request: Request) -> list[dict[str, Any]]:
     """Tells the language of a text, among those that can be translated."""
     q = _required(await _read_body(request), "q")
     text = " ".join(map(str, q)) if isinstance(q, list) else str(q)
-    return [await run_in_threadpool(request.app.state.detect, text)]
+    return [await run_in_threadpool(request.app.state.detector.detect, text)]
 
 
 _FILE_BODY = {
@@ -334,7 +334,7 @@ def _detect_source(request: Request, text: str, target: str) -> Detection:
     """Tells the language of a text that is to be translated: one that can be, unless it
     is in the target language for sure, or in another one. A word or two may be of any.
     """
-    detect = request.app.state.detect
+    detect = request.app.state.detector.detect
     sources = _sources_of(request.app.state.service, target)
     found = detect(text)
     if len(text) >= _FEWEST_CHARACTERS and found["confidence"] >= _CERTAIN:

@@ -27,6 +27,8 @@ from translator.inspection import (
     read_gates,
     search_tree,
 )
+from translator.languages import language_name
+from translator.serving.detection import Detector
 from translator.serving.files import MAX_TEXTS
 from translator.serving.service import Limits
 from translator.text import SplitText, printable
@@ -51,6 +53,7 @@ LIMITS = Limits()  # a visitor may ask for what a program may
 DEFAULT_ALTERNATIVES = 3
 MAX_TYPED = 3_000  # characters that are translated at each pause of typing
 NUM_WORDS = 6  # other words to choose among
+_DETECTED = 2_000  # characters by which a language is known
 
 NOTHING = "<p class='note'>Translate something first; it is shown here.</p>"
 
@@ -109,10 +112,14 @@ class Handlers:
 
     Args:
         translators: Title -> `TextTranslator`, at least one.
+        detector: Of languages, if there is one.
     """
 
-    def __init__(self, translators: Mapping[str, Any]):
+    def __init__(
+        self, translators: Mapping[str, Any], detector: Detector | None = None
+    ):
         self.translators = dict(translators)
+        self.detector = detector
 
     # ---- what the translator does
 
@@ -157,6 +164,18 @@ class Handlers:
         beam_size = checked_count(beam_size, "the beam size", longest)
         return translator.search.model_copy(update={"beam_size": beam_size})
 
+    def doubt(self, title: Any, text: str) -> str:
+        """Returns a hint for a text that is in another language than the model reads;
+        empty if it may well be in that."""
+        expected = self.find(title).source_language
+        other = None
+        if self.detector:
+            other = self.detector.find_other(text[:_DETECTED], expected)
+        if other is None:
+            return ""
+        hint = f"This does not look like {language_name(expected)}"
+        return f"{hint}, but like {language_name(other)}." if other else f"{hint}."
+
     # ---- the first tab
 
     def show_translation(self, title: Any, text: Any, beam: Any, count: Any) -> tuple:
@@ -169,6 +188,8 @@ class Handlers:
             return (*self._nothing(shown), "")
         words = "sentence" if len(shown.sentences) == 1 else "sentences"
         note = f"{len(shown.sentences)} {words}, {seconds * 1000:,.0f} ms"
+        if hint := self.doubt(title, text):
+            note = f"<span class='hint'>{escape(hint)}</span> {note}"
         return (*self._shown(shown, 0), note)
 
     def show_typed(

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from translator.inspection import GateTrace
+from translator.placeholders import PLACEHOLDERS
 from translator.text import SplitText
 from translator.tokenizer import WORD_START, token_labels
 from translator.translations import Hypothesis
@@ -51,16 +52,21 @@ def escape(text: str) -> str:
 def words_of(hypothesis: Hypothesis) -> list[Word]:
     """Returns the words of a translation, each with the model's confidence in it."""
     spans = [match.span() for match in _WORD.finditer(hypothesis.text)]
-    log_probs: list[float] = []
+    groups: list[tuple[str, float]] = []
     if hypothesis.token_log_probs is not None:
         for token, log_prob in zip(
             hypothesis.tokens, hypothesis.token_log_probs.tolist(), strict=True
         ):
             if token == "</s>":
                 break
-            if token.startswith(WORD_START) or not log_probs:
-                log_probs.append(0.0)
-            log_probs[-1] += log_prob
+            if token.startswith(WORD_START) or not groups:
+                groups.append(("", 0.0))
+            text, total = groups[-1]
+            groups[-1] = (text + token.removeprefix(WORD_START), total + log_prob)
+    groups = [group for group in groups if group[0]]
+    if len(groups) > len(spans):  # placeholders that stood for nothing
+        groups = [group for group in groups if group[0].strip(PLACEHOLDERS)]
+    log_probs = [log_prob for _, log_prob in groups]
     if len(log_probs) != len(spans):  # such as UNK, which writes nothing
         return [Word(*span, None) for span in spans]
     return [

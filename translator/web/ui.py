@@ -22,6 +22,7 @@ import translator as package
 from translator.checkpoints import CURVES_NAME
 from translator.files.document import FORMATS
 from translator.languages import is_right_to_left, language_name
+from translator.serving.detection import Detector
 from translator.serving.errors import error_answer
 from translator.web.doors import QuietDoors, UploadLimit
 from translator.web.handlers import (
@@ -97,15 +98,19 @@ class _Page(gr.Blocks):
             raise gr.Error(message, print_exception=False) from None
 
 
-def build_app(translators: Sequence[Any]) -> gr.Blocks:
+def build_app(
+    translators: Sequence[Any], detector: Detector | None = None
+) -> gr.Blocks:
     """Returns the page. It is neither launched nor does it load anything.
 
     Args:
         translators: At least one `TextTranslator`, or object with all its attributes.
             The first is shown at the start.
+        detector: Tells if a text is in another language than the model reads; without
+            one nothing is said.
     """
     by_title = titles_of(translators)
-    handlers = Handlers(by_title)
+    handlers = Handlers(by_title, detector)
     first = next(iter(by_title))
     with _Page(
         title="Translator",
@@ -203,14 +208,15 @@ async def _answer_nothing_here(request: Request, error: HTTPException) -> Respon
     return error_answer(404, f"there is nothing at {request.url.path}. See /docs.")
 
 
-def warm_up(translators: Sequence[Any]) -> None:
+def warm_up(translators: Sequence[Any], detector: Detector | None = None) -> None:
     """Answers first requests as the page would send them, so that no visitor waits for
-    functions to be traced."""
+    functions to be traced, or a detector to be loaded."""
     by_title = titles_of(translators)
-    handlers = Handlers(by_title)
+    handlers = Handlers(by_title, detector)
     for title, own in by_title.items():
         beam_size = own.search.beam_size
         shown = handlers.run(title, "Hello.", beam_size, DEFAULT_ALTERNATIVES)
+        handlers.doubt(title, "Is this English?")
         handlers.show_tree(shown, 0, beam_size)
 
 
