@@ -338,13 +338,15 @@ def test_a_packed_run_quotes_no_sentence(tmp_path):
         assert [json.loads(line) for line in packed] == [records[0], {"step": 2}]
 
 
-def test_a_packed_run_tells_no_folders(tmp_path):
+@pytest.mark.parametrize("is_relative", [False, True])
+def test_a_packed_run_tells_no_folders(tmp_path, is_relative):
     """Catches: the name of a client, whose folder the corpus lay in."""
     run_dir, out_dir = tmp_path / "run", tmp_path / "out"
     write_run(run_dir)
-    path = tmp_path / "ClientX" / "contract.en-pt.tsv"
+    path = (Path("..") if is_relative else tmp_path) / "ClientX" / "contract.en-pt.tsv"
     config = make_config(options={"corpus": (str(path),)})
-    save_config(config, run_dir / CONFIG_NAME)
+    files = {"ClientX/contract.en-pt.tsv": "0123"}
+    save_config(config, run_dir / CONFIG_NAME, corpus_info={"files": files})
     (run_dir / "README.md").write_text(f"translator train --corpus {path}\n", "utf-8")
     pack_run(run_dir, out_dir)
     texts = [path.read_bytes() for path in out_dir.rglob("*") if path.is_file()]

@@ -1,6 +1,7 @@
 """The SavedModel: text in and text out, without this package."""
 
 import json
+import pickle
 import re
 import shutil
 import subprocess
@@ -26,6 +27,7 @@ from translator.export import (
     export_saved_model,
 )
 from translator.inference import Translator
+from translator.loading import load_translator
 from translator.placeholders import PLACEHOLDERS
 from translator.search import Hypotheses
 from translator.tokenizer import pad_ids
@@ -149,6 +151,12 @@ def test_it_stands_in_for_the_translator(translator, loaded):
     for name in ("name", "source_language", "target_language", "card", "search"):
         assert getattr(loaded, name) == getattr(translator, name)
     assert loaded.is_search_fixed and not translator.is_search_fixed
+
+
+def test_a_saved_model_is_pickled_as_its_version(saved_model_dir):
+    """Catches: the folder of all versions, which is none of them."""
+    saved = load_translator(saved_model_dir.parent)
+    assert pickle.loads(pickle.dumps(saved)).name == saved.name
 
 
 def test_the_other_signatures(translator, saved_model_dir):
@@ -400,6 +408,18 @@ def test_versions_count_up_and_are_never_overwritten(translator, tmp_path, monke
 def fake_save(module, path, signatures, options):
     Path(path).mkdir(parents=True)
     (Path(path) / "saved_model.pb").touch()
+
+
+def test_a_folder_that_cannot_be_written(translator, tmp_path, monkeypatch):
+    """Catches: TensorFlow's own error, which is no OSError, as a traceback."""
+
+    def fail(module, path, **options):
+        raise tf.errors.PermissionDeniedError(None, None, "variables; Read-only")
+
+    monkeypatch.setattr(tf.saved_model, "save", fail)
+    message = error_of(export_saved_model, translator, tmp_path / "new")
+    assert message.startswith("cannot write") and "Read-only" in message
+    assert list((tmp_path / "new").iterdir()) == []
 
 
 def test_a_failure_leaves_nothing(translator, tmp_path, monkeypatch):

@@ -413,6 +413,15 @@ def test_runs_of_other_vocabularies_are_refused(run_dir, other_dir):
     assert "have different vocabularies" in message
 
 
+def test_runs_of_other_languages_are_refused(run_dir, other_dir):
+    """Catches: the mean of the probabilities of two languages' words."""
+    config = json.loads((other_dir / CONFIG_NAME).read_text("utf-8"))
+    config["data"] |= {"source_language": "es", "target_language": "en"}
+    (other_dir / CONFIG_NAME).write_text(json.dumps(config), "utf-8")
+    message = error_of(load_translator, run_dir, [other_dir])
+    assert "translates es to en" in message and "en to es" in message
+
+
 def test_only_run_folders_translate_together(run_dir, tmp_path):
     (tmp_path / "encoder.onnx").touch()
     message = error_of(load_translator, run_dir, [tmp_path])

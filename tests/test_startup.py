@@ -8,7 +8,13 @@ import sys
 import pytest
 
 from translator import startup
-from translator.startup import import_tensorflow, no_collections, silent_stderr
+from translator.startup import (
+    import_tensorflow,
+    keep_memory,
+    no_collections,
+    release_memory,
+    silent_stderr,
+)
 
 
 def test_silence_ends(capfd):
@@ -108,6 +114,20 @@ def test_free_memory_is_given_back():
     """Catches: holes that stay with the process."""
     output = subprocess.check_output([sys.executable, "-c", CODE_OF_HOLES], text=True)
     assert float(output) > 50
+
+
+def test_windows_has_no_such_library(monkeypatch):
+    """Catches: `ctypes.CDLL(None)`, a TypeError there."""
+    monkeypatch.setattr(os, "name", "nt")
+    monkeypatch.setattr("ctypes.CDLL", None)
+    keep_memory()
+    release_memory()
+
+
+def test_an_evaluation_without_tensorflow():
+    """Catches: TensorFlow imported, and its log lines, to compare two texts."""
+    code = "import sys, translator.comparison; sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 CODE_OF_TENSORS = """

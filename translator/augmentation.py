@@ -21,10 +21,10 @@ _FINAL_MARK = re.compile(rf"\s*[{MARKS}]+\s*$")
 # A word, also thirty-five; a date or an amount.
 _PART = rf"\w[\w{COMBINING}]*"
 _TOKEN = re.compile(rf"{_PART}(?:-(?!\d){_PART}|[.,:/-]\d+)*")
-# Pairs without alike words where placeholders are added, to pairs with such words where
-# they stand for them; the share of those that get further ones; and how many are added.
+# Of the pairs without a word alike on both sides, this fraction of `share` gets a
+# placeholder at an end. Of the pairs whose words were replaced, this share gets more.
 _ADDED, _FURTHER = 0.1, 0.25
-_NUM_ADDED = (1, 1, 2, 3)
+_NUM_ADDED = (1, 1, 2, 3)  # how many are added, drawn from these
 # Numbers whose words are a single one in most languages, and not an article.
 _NUMERALS = (*range(2, 21), *range(30, 101, 10))
 

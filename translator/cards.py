@@ -7,7 +7,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from translator.checkpoints import CARD_NAME, CURVES_NAME, load_run_config
+from translator.checkpoints import (
+    CARD_NAME,
+    CURVES_NAME,
+    EVALUATION_DIR,
+    load_run_config,
+)
 from translator.config import (
     DEFAULT_PRESET,
     PRESETS,
@@ -23,7 +28,6 @@ from translator.reporting import HISTORY_NAME, read_metrics
 from translator.robustness import COLUMNS, LONGEST_ANSWER, load_robustness
 from translator.starting import TOLD_OPTIONS
 
-EVALUATION_DIR = "evaluation"
 _LANGUAGES = ("source_language", "target_language")
 _MEANING_OF_INTACT = (
     "Intact: what must not be translated is there, once; the answer to a single word "

@@ -20,6 +20,7 @@ TOKENIZER_NAME = "tokenizer.model"
 CARD_NAME = "README.md"
 CURVES_NAME = "curves.png"
 DATA_NAME = "data"
+EVALUATION_DIR = "evaluation"
 BEST_NAME = "checkpoints/best.npz"
 LAST_NAME = "checkpoints/last.npz"
 # Entry of `last.npz` that holds the progress as JSON; a variable cannot be called so.
@@ -217,10 +218,12 @@ def _without_folders(text: str, config: Config) -> str:
     """Returns a text with the names of the files of a training, not their places."""
     data = config.data
     paths = (*data.corpus, *data.dev_corpus, *data.extra_corpus)
-    for path in map(Path, (*paths, config.training.start_from)):
-        if path.is_absolute():
-            for shown in (str(path), json.dumps(str(path))[1:-1]):
+    paths = map(Path, (*paths, config.training.start_from))
+    for path in sorted(paths, key=lambda path: -len(str(path))):
+        for shown in (str(path), "/".join(path.parts[-2:])):  # as in its `files`, too
+            if len(path.parts) > 1:
                 text = text.replace(shown, path.name)
+                text = text.replace(json.dumps(shown)[1:-1], path.name)
     return text
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 from sacrebleu.significance import PairedTest
 
-from translator.cards import EVALUATION_DIR
+from translator.checkpoints import EVALUATION_DIR
 from translator.disk import replacing
 from translator.errors import UserError
 from translator.evaluation import (

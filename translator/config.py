@@ -113,6 +113,11 @@ class DataConfig(_Options):
         "it of the others get some at an end. With 0 a model has no placeholders.",
     )
 
+    @field_validator("source_language", "target_language")
+    @classmethod
+    def _has_hyphens(cls, code: str) -> str:
+        return code.replace("_", "-")  # as BCP 47 writes them, which all others read
+
     @field_validator("corpus", "dev_corpus", "extra_corpus", mode="before")
     @classmethod
     def _is_one(cls, value: Any) -> Any:
@@ -470,7 +475,8 @@ def _explain(error: ValidationError, origin: str) -> str:
     """Turns the first of pydantic's complaints into one line for the user."""
     complaint = error.errors()[0]
     place = [str(part) for part in complaint["loc"]]
-    name = place[-1] if place else "the options"
+    names = [part for part in place if not part.isdigit()]  # others are places in them
+    name = names[-1] if names else "the options"
     message = complaint["msg"].removeprefix("Value error, ")
     prefix = f"{origin}: " if origin else ""
     if complaint["type"] == "extra_forbidden":

@@ -26,8 +26,8 @@ import tensorflow as tf
 from translator import graph_placeholders, graph_text
 from translator.checkpoints import TOKENIZER_NAME, saved_versions
 from translator.config import SearchConfig
-from translator.disk import replacing
-from translator.errors import UserError
+from translator.disk import make_folder, replacing
+from translator.errors import RefusedWriteError, UserError
 from translator.inference import Translator, search_translations
 from translator.languages import has_ascii_digits
 from translator.placeholders import PLACEHOLDERS, CapitalRule
@@ -425,11 +425,12 @@ def export_saved_model(
             f"{path} exists, and a version never changes. Choose another --version, "
             "or leave it out."
         )
-    module = ServingModule(translator, weights)
     temporary = model_dir / f".{version}.part"
     shutil.rmtree(temporary, ignore_errors=True)
     is_new = not model_dir.exists()
     try:
+        make_folder(model_dir)  # before the work, which takes half a minute
+        module = ServingModule(translator, weights)
         tf.saved_model.save(
             module,
             str(temporary),
@@ -440,6 +441,8 @@ def export_saved_model(
         _write_facts(translator, temporary / _FACTS_NAME)
         _write_warm_up(translator.name, temporary / _WARM_UP_NAME)
         temporary.rename(path)
+    except tf.errors.OpError as error:
+        raise RefusedWriteError(f"cannot write {path}: {error.message}.") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if is_new and not path.exists():

@@ -165,7 +165,7 @@ class Translator(SubwordTranslator):
         Name, card and options are those of the first.
 
         Raises:
-            UserError: As `load`; or the vocabularies differ.
+            UserError: As `load`; or the vocabularies or the languages differ.
         """
         paths = [Path(path).resolve() for path in paths]
         parts = [load_parts(path) for path in paths]
@@ -176,6 +176,11 @@ class Translator(SubwordTranslator):
                     f"{path} and {paths[0]} have different vocabularies, so they "
                     "cannot translate together. Use runs of the same corpus and "
                     "vocabulary_size."
+                )
+            if own.languages != first.languages:
+                raise UserError(
+                    f"{path} translates {' to '.join(own.languages)}, and {paths[0]} "
+                    f"{' to '.join(first.languages)}: they cannot translate together."
                 )
         translator = cls(Ensemble(list(map(_load_model, paths, parts))), *first)
         translator.folder, translator.others = paths[0], tuple(paths[1:])

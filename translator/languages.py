@@ -5,6 +5,7 @@ from functools import cache
 from translator.placeholders import NumberMarks
 from translator.text import main_language
 
+UNKNOWN_LANGUAGE = "und"  # BCP 47's code of a language that nobody told
 _CHINESE = frozenset(("zh", "zho", "cmn", "yue"))
 # Burmese, Dzongkha, Japanese, Khmer, Lao, Thai, Tibetan; ISO 639-1 and -3.
 _WITHOUT_SPACES = frozenset("my mya dz dzo ja jpn km khm lo lao th tha bo bod".split())
@@ -14,7 +15,7 @@ def language_name(code: str) -> str:
     """Returns a language's English name, or the code where it is not a known one.
 
     Example:
-        >>> language_name("es"), language_name("pt-BR"), language_name("xx")
+        >>> language_name("es"), language_name("pt_BR"), language_name("xx")
         ('Spanish', 'Portuguese (Brazil)', 'xx')
     """
     locale = _locale(code)
@@ -78,6 +79,7 @@ def _locale(code: str):
 
     try:
         # Resolving would make English of "und", a language that nobody told.
+        code = code.replace("_", "-")
         return Locale.parse(code, sep="-", resolve_likely_subtags=False)
     except (UnknownLocaleError, ValueError):
         return None

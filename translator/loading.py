@@ -68,16 +68,10 @@ def load_translator(
             f"ensemble should be a list of folders. Received: {ensemble!r}. Put one "
             "alone in a list."
         )
-    translator = _load(Path(path), ensemble)
-    translator.folder = Path(path)
-    translator.others = tuple(map(Path, ensemble))
-    return translator
-
-
-def _load(path: Path, ensemble: Sequence[str | Path]) -> TextTranslator:
+    path = Path(path)
     if ensemble:
         for folder in (path, *map(Path, ensemble)):
-            if is_onnx_folder(folder) or _is_saved_model(folder):
+            if is_onnx_folder(folder) or is_saved_model(folder):
                 raise UserError(
                     f"{folder} is no run folder, and only run folders translate "
                     "together."
@@ -86,14 +80,14 @@ def _load(path: Path, ensemble: Sequence[str | Path]) -> TextTranslator:
         from translator.light.runtime import OnnxTranslator
 
         return OnnxTranslator.load(path)
-    path = _newest_version(path)
-    is_saved_model = _is_saved_model(path)
-    if not is_saved_model:
+    path = newest_version(path)
+    is_graph = is_saved_model(path)
+    if not is_graph:
         load_run_config(path)  # a mistake is found before TensorFlow is imported
     from translator.startup import count_cores, import_tensorflow, set_threads
 
     import_tensorflow()
-    if is_saved_model:
+    if is_graph:
         from translator.export import SavedModelTranslator
 
         return SavedModelTranslator.load(path)
@@ -126,7 +120,7 @@ def find_models(folder: Path) -> list[Path]:
 
 def _is_model(path: Path) -> bool:
     has_config = (path / CONFIG_NAME).exists()
-    return has_config or _is_saved_model(path) or bool(saved_versions(path))
+    return has_config or is_saved_model(path) or bool(saved_versions(path))
 
 
 def is_onnx_folder(path: Path) -> bool:
@@ -139,11 +133,11 @@ def is_onnx_folder(path: Path) -> bool:
         return False
 
 
-def _is_saved_model(path: Path) -> bool:
+def is_saved_model(path: Path) -> bool:
     return (path / "saved_model.pb").exists()
 
 
-def _newest_version(path: Path) -> Path:
+def newest_version(path: Path) -> Path:
     """Returns the newest version of an exported model, or the path as it is."""
     versions = saved_versions(path)
     return path / str(versions[-1]) if versions else path

@@ -23,7 +23,8 @@ from translator.augmentation import (
 )
 from translator.config import SearchConfig
 from translator.corpus.pairs import Pair
-from translator.languages import bleu_tokenizer, has_spaces
+from translator.languages import has_spaces
+from translator.scoring import make_bleu
 from translator.words import WORD, split_words
 
 ROBUSTNESS_NAME = "robustness.json"
@@ -263,7 +264,7 @@ def measure_robustness(
     pairs = list(map(Pair, sources, references))
     clean = _translate(translator, sources, search)
     language = getattr(translator, "target_language", "")
-    metric = BLEU(tokenize=bleu_tokenizer(language), force=True)
+    metric = make_bleu(language)
     rows = []
     for name, (alter, compared) in _ALTERATIONS.items():
         texts = list(alter(pairs, random.Random(seed)))

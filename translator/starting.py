@@ -28,9 +28,10 @@ from translator.checkpoints import (
 from translator.config import Config, SearchConfig, option_fields
 from translator.corpus import CorpusSets, PairFile
 from translator.corpus.keeping import TRAIN_NAME
-from translator.corpus.origins import UNKNOWN_LANGUAGE, find_origin
+from translator.corpus.origins import find_origin
 from translator.corpus.splitting import sentence_key
 from translator.errors import UserError
+from translator.languages import UNKNOWN_LANGUAGE
 from translator.tokenizer import Tokenizer
 
 # Of [data], what is the model's: how texts are cut and altered.
@@ -42,7 +43,8 @@ _DATA_OPTIONS = (
 )
 # Of [model], what is not its form and may be another now.
 _FREE_OPTIONS = ("dropout", "recurrent_dropout")
-# What a command must tell that starts from a model, or the model's would be taken.
+# What a model card's command must always spell out, as it would else be inherited from
+# the model that the training starts from.
 TOLD_OPTIONS = {*_DATA_OPTIONS, *_FREE_OPTIONS, *SearchConfig.model_fields}
 
 
@@ -74,7 +76,8 @@ def inherit_options(config: Config) -> Config:
         if ours != theirs and is_fixed:
             raise UserError(
                 f"{name} is {theirs!r} in {path}, which the training starts from. "
-                f"Received: {ours!r}. Leave it out, or start from another model."
+                f"Received: {ours!r}. Leave it out, or the preset that sets it, or "
+                "start from another model."
             )
     sections = {
         section: getattr(config, section).model_copy(update=values)

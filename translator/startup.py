@@ -6,10 +6,11 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from translator.errors import UserError
 
@@ -88,8 +89,7 @@ def keep_memory() -> None:
     Else it returns each large tensor to the system at once, and asks for the next one:
     the system clears that, page by page, for a third of the time of a training step.
     """
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
-    if set_option:
+    if set_option := _c_function("mallopt"):
         set_option(_M_MMAP_MAX, 0)  # no block of its own for a large tensor
         set_option(_M_TRIM_THRESHOLD, -1)  # what is free at the end of the heap stays
 
@@ -100,9 +100,15 @@ def release_memory() -> None:
     Threads that ask for tensors of ever other sizes leave holes in it, which it keeps:
     a process seems to grow for thousands of steps.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim:
+    if trim := _c_function("malloc_trim"):
         trim(0)
+
+
+def _c_function(name: str) -> Callable[..., Any] | None:
+    """Returns a function of the C library; None where that has none, or is Windows'."""
+    if os.name == "nt":
+        return None
+    return getattr(ctypes.CDLL(None), name, None)
 
 
 def count_cores() -> int:
@@ -114,7 +120,8 @@ def count_cores() -> int:
 
 
 def _cpu_quota() -> float | None:
-    """How many cores' time a container may have, as by `docker --cpus`; None if any."""
+    """How many cores' time a container may have, as by `docker --cpus`; None where
+    there is no limit."""
     for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
             words = [(_CGROUP / name).read_text().split() for name in names]

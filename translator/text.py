@@ -109,8 +109,8 @@ class SplitText(NamedTuple):
         return self.separators[0] + "".join(map("".join, pairs))
 
 
-# Whose small I has no point, and whose capital I may have one; whose capitals are not
-# for sentences.
+# Turkish and Azerbaijani pair ı with I, and i with İ. Georgian does not begin sentences
+# with its capitals.
 TURKIC_LANGUAGES = ("tr", "az")
 WITHOUT_CAPITALS = ("ka",)
 # A sentence up to so long is translated whole by every model: see docs/experiments.md.
@@ -134,9 +134,10 @@ _WRAPS = (
     ("»", "«", "«»"),
     (r"\*{1,3}", r"\*{1,3}", r"*"),
 )
-_WRAP_SPACE = "[ \xa0\u202f]*"
-# Sentences in them, or with one at an end, as the next sentence has the other. A mark
-# may be inside of another. The same to Python's `re` and to RE2.
+_WRAP_SPACE = "[ \xa0\u202f]{0,3}"  # any number would take quadratic time
+# Each matches a sentence inside a pair of marks, or with only the opening or only the
+# closing one, whose partner stands at another sentence. Pairs may be nested. The same
+# to Python's `re` and to RE2.
 WRAP_PATTERNS = (
     "(‘)([^‘]+)(’)",  # which alone is an apostrophe
     *(

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from rich.console import Console
-from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.metrics import CHRF
 
 from translator.augmentation import numerals_of
 from translator.batching import (
@@ -47,7 +47,6 @@ from translator.corpus import Pair, PreparedCorpus
 from translator.corpus.pairs import spread
 from translator.errors import UserError
 from translator.inference import Translator
-from translator.languages import bleu_tokenizer
 from translator.precision import (
     choose_precision,
     computing_in,
@@ -55,6 +54,7 @@ from translator.precision import (
 from translator.preparation import find_strategy, prepare_run
 from translator.reporting import ProgressBar, RunLog
 from translator.schedules import learning_rate
+from translator.scoring import make_bleu
 from translator.startup import release_memory
 from translator.tokenizer import Tokenizer
 from translator.train_step import TrainStep, batch_loss
@@ -152,7 +152,7 @@ class Validator:
         )
         hypotheses = [t.hypotheses[0].text for t in translations]
         references = [[pair.target for pair in self.pairs]]
-        bleu = BLEU(tokenize=bleu_tokenizer(self.translator.target_language))
+        bleu = make_bleu(self.translator.target_language)
         return {
             "loss": self._mean_loss(self._batches),
             "training_loss": self._mean_loss(self._training_batches),

@@ -442,6 +442,11 @@ class TranslatorParts(NamedTuple):
     capital_rule: CapitalRule = NO_NAMES
     max_sentence_characters: int = MAX_SENTENCE_CHARACTERS
 
+    @property
+    def languages(self) -> tuple[str, str]:
+        """Codes of the source's and the translation's."""
+        return self.config.data.source_language, self.config.data.target_language
+
 
 def load_parts(model_dir: Path) -> TranslatorParts:
     """Reads options, subwords and card of a run folder or an ONNX folder.

@@ -19,6 +19,7 @@ class FakeTranslator:
     """Translates into capitals."""
 
     search = SearchConfig(beam_size=4, length_penalty=0.5)
+    source_language, target_language = "en", "es"
 
     def __init__(self):
         self.calls = []
@@ -199,6 +200,7 @@ def test_the_card_of_an_onnx_folder_stays(run_dir, translator, monkeypatch):
         (["--split", "news"], "no set 'news'. Its sets: test, dev"),
         (["--split", "all"], "most of the run's corpus was trained on"),
         (["--corpus", "x", "--source", "y"], "exclude each other"),
+        (["--source", "x", "--reference", "y", "--split", "dev"], "Leave one out"),
         (["--corpus", "nowhere.tsv"], "no corpus and no file"),
         (["--source", "no", "--reference", "no"], "there is no file no"),
         (["--beam-size", "0"], "beam_size"),
@@ -209,6 +211,20 @@ def test_mistakes_are_user_errors(arguments, message, run_dir, translator):
     with pytest.raises(UserError, match=message):
         run(run_dir, *arguments)
     assert translator.calls == []
+
+
+def test_a_saved_model_has_no_corpus_of_its_own(run_dir, tmp_path, translator):
+    """Catches: the advice to give what was given; sides the other way round."""
+    folder = tmp_path / "exports" / "1"
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").touch()
+    with pytest.raises(UserError, match="does not know its corpus. Give one with"):
+        run(folder.parent)
+    corpus = tmp_path / "other.es-en.tsv"
+    corpus.write_text("UNO\tone\nDOS\ttwo\n", "utf-8")
+    translator.calls.clear()
+    run(folder.parent, "--corpus", corpus, "--output", tmp_path / "out")
+    assert [texts for texts, _ in translator.calls] == [["one", "two"]]
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):

@@ -182,6 +182,29 @@ def test_a_name_tells_the_direction(name, options, languages):
 
 
 @pytest.mark.parametrize(
+    ("source", "target", "is_swapped"),
+    [
+        ("en", "pt", False),
+        ("pt", "", True),
+        ("pt_BR", "en", True),
+        ("PT-br", "en", True),
+        ("pt-PT", "en-GB", True),
+        ("", "en", True),
+    ],
+)
+def test_a_language_has_several_codes(tmp_path, source, target, is_swapped):
+    """Catches: English trained as Portuguese, as the file's code is written in another
+    way than the option's."""
+    path = write_tsv(tmp_path / "pairs.en-pt_BR.tsv", make_pairs(500))
+    options = {"source_language": source, "target_language": target}
+    corpus = prepare_corpus(config(path, **options), allow_empty=True)
+    languages = ["en", "pt-BR"]
+    assert corpus.info["languages"] == languages[:: -1 if is_swapped else 1]
+    first = next(iter(corpus.train))
+    assert first[is_swapped].startswith("The owl")
+
+
+@pytest.mark.parametrize(
     ("options", "languages"),
     [
         ({}, ["und", "und"]),

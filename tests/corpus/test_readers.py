@@ -277,6 +277,7 @@ def test_reading_is_lazy(tmp_path):
     [
         (["train.en", "train.es"], ("en", "es")),
         (["a.pt-BR.gz", "b.de.gz"], ("pt-BR", "de")),
+        (["pairs.en-pt_BR.tsv"], ("en", "pt-BR")),
         (["de-en.jsonl"], ("de", "en")),
         (["a.tok", "b.txt"], ("", "")),
         (["train.en", "train.en"], ("", "")),

@@ -69,6 +69,20 @@ def test_fields_may_stand_in_the_address(client, service):
     assert guarded.post("/translate", params=fields).status_code == 200
 
 
+def test_codes_may_have_regions():
+    """Catches: a model that is listed, and cannot be asked for."""
+    service = Service([Echo("en", "pt-BR")])
+    service.warm_up()
+    client = TestClient(create_app(service))
+    for code in ("pt-BR", "pt-br"):
+        assert ask(client, q="ab", source="EN", target=code).json() == {
+            "translatedText": "ba"
+        }
+    names = {own["code"]: own["name"] for own in client.get("/languages").json()}
+    assert names["en"] == "English"
+    service.close()
+
+
 def test_alternatives_are_others_and_only_on_request(client):
     answer = ask(client, q="ab", alternatives=2).json()
     assert answer == {"translatedText": "ba", "alternatives": ["AB", "ab 0"]}

@@ -84,6 +84,9 @@ def test_other_words(client, translator):
     found = ask(client, "/v1/alternatives", text=SENTENCE, count=2)
     expected = alternatives(translator, SENTENCE, "", 2)
     assert [own["word"] for own in found] == [own.word for own in expected]
+    for text in (f" {SENTENCE}\n", f"- {SENTENCE}"):  # as a whole text is translated
+        assert ask(client, "/v1/alternatives", text=text, count=2) == found
+    assert ask(client, "/v1/alternatives", text=" ") == []
     assert [own["text"] for own in found] == [own.hypothesis.text for own in expected]
     assert ask(client, "/v1/alternatives", text=" ") == []
 

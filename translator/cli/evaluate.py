@@ -10,7 +10,9 @@ from translator.cli.options import EnsembleOption, config_options
 from translator.errors import UserError
 
 if TYPE_CHECKING:
+    from translator.config import DataConfig
     from translator.evaluation import EvaluationSet
+    from translator.translations import TextTranslator
 
 
 @config_options("search", are_of_run=True)
@@ -90,17 +92,29 @@ def evaluate(
 
     if corpus and source:
         raise UserError("--corpus and --source exclude each other. Leave one out.")
-    if source or reference:
-        test = _read_files(source, reference or [])
-    else:
-        test = _read_set(run, corpus or [], split)
+    if source and split:
+        raise UserError(
+            "--split chooses a set of a corpus, and --source is a file. Leave one out."
+        )
     from translator.cli.translate import change_search
     from translator.comparison import compare, read_baseline
     from translator.evaluation import evaluate as evaluate_set
-    from translator.loading import load_translator
+    from translator.loading import (
+        is_saved_model,
+        load_translator,
+        newest_version,
+    )
 
+    translator = None
+    if source or reference:
+        test = _read_files(source, reference or [])
+    elif is_saved_model(newest_version(run)):
+        translator = load_translator(run, ensemble or ())
+        test = _read_set_of(translator, run, corpus or [], split)
+    else:
+        test = _read_set(run, corpus or [], split)
     others = read_baseline(baseline, test) if baseline else []
-    translator = load_translator(run, ensemble or ())
+    translator = translator or load_translator(run, ensemble or ())
     search = change_search(translator.search, options)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"translating {test.name}", total=len(test.sources))
@@ -139,8 +153,7 @@ def _read_set(run: Path, corpus: list[str], split: str | None) -> "EvaluationSet
     from translator.evaluation import read_corpus_set
 
     data = load_run_config(run)[0].data
-    if split is None:
-        split = "all" if corpus and Path(corpus[0]).is_file() else "test"
+    split = split or _default_split(corpus)
     if not corpus:
         if split == "all":
             raise UserError(
@@ -148,6 +161,34 @@ def _read_set(run: Path, corpus: list[str], split: str | None) -> "EvaluationSet
                 "--split, or another corpus with --corpus."
             )
         return read_corpus_set(data, split, run / DATA_NAME)
+    return _read_other_set(data, corpus, split)
+
+
+def _read_set_of(
+    translator: "TextTranslator", path: Path, corpus: list[str], split: str | None
+) -> "EvaluationSet":
+    """As `_read_set`, of a SavedModel, which does not know what it was trained on."""
+    from translator.config import DataConfig
+
+    if not corpus:
+        raise UserError(
+            f"{path} is a SavedModel, which does not know its corpus. Give one with "
+            "--corpus, or files with --source and --reference."
+        )
+    languages = translator.source_language, translator.target_language
+    data = DataConfig(source_language=languages[0], target_language=languages[1])
+    return _read_other_set(data, corpus, split or _default_split(corpus))
+
+
+def _default_split(corpus: list[str]) -> str:
+    return "all" if corpus and Path(corpus[0]).is_file() else "test"
+
+
+def _read_other_set(
+    data: "DataConfig", corpus: list[str], split: str
+) -> "EvaluationSet":
+    from translator.evaluation import read_corpus_set
+
     changes = {"corpus": tuple(corpus), "dev_corpus": (), "extra_corpus": ()}
     test = read_corpus_set(data.model_copy(update=changes), split)
     return replace(test, name=f"{Path(corpus[0]).stem}-{test.name}")

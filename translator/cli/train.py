@@ -91,7 +91,8 @@ def _default_dir(settings: Config, preset: str) -> Path:
 
 def _check_new(run_dir: Path, settings: Config) -> None:
     """Finds the user's mistakes before anything is made."""
-    from translator.corpus.origins import UNKNOWN_LANGUAGE, find_origin
+    from translator.corpus.origins import find_origin
+    from translator.languages import UNKNOWN_LANGUAGE
 
     info = find_origin(settings.data).info
     if UNKNOWN_LANGUAGE in info["languages"]:

@@ -1,6 +1,6 @@
 """Where the pairs of a corpus come from, in the direction that is asked for."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from hashlib import file_digest
@@ -16,11 +16,12 @@ from translator.corpus.readers import guess_languages, read_lines, read_pairs
 from translator.corpus.registry import CORPORA, Corpus, RemoteFile, find_corpus
 from translator.corpus.splitting import Shares
 from translator.errors import UserError
+from translator.languages import UNKNOWN_LANGUAGE
+from translator.text import main_language
 
 # A generated corpus is cheap and plentiful, so its sets may take more of it.
 GENERATED_SHARES = Shares(dev=0.05, test=0.05)
 # ISO 639 for a language that nobody told.
-UNKNOWN_LANGUAGE = "und"
 
 
 class CorpusInfo(TypedDict):
@@ -181,7 +182,8 @@ def _checksums(paths: list[Path]) -> dict[str, str]:
 def _read_files(paths: list[Path], languages: list[str]) -> Iterator[Pair]:
     """Reads files whose names may tell that their sides are the other way round."""
     source, target = languages
-    if guess_languages(paths) == (target, source):
+    guessed = guess_languages(paths)
+    if all(guessed) and _in_order(guessed, languages) == guessed[::-1]:
         return _swap(read_pairs(paths, (target, source)))
     return read_pairs(paths, (source, target))
 
@@ -191,15 +193,26 @@ def _choose_languages(
 ) -> tuple[str, str]:
     """Returns the languages, source first."""
     wanted = (config.source_language, config.target_language)
-    for languages in (known, known[::-1]):
-        if all(
-            want in ("", code) for want, code in zip(wanted, languages, strict=True)
-        ):
-            return languages
+    if languages := _in_order(known, wanted):
+        return languages
     raise UserError(
         f"{name} holds {known[0]} and {known[1]}. Received: source_language "
         f"{wanted[0]!r}, target_language {wanted[1]!r}."
     )
+
+
+def _in_order(known: tuple[str, str], wanted: Sequence[str]) -> tuple[str, str] | None:
+    """Returns two languages in the order in which they are wanted, where empty is any;
+    None if they are others. Regions count where the languages do not tell them apart:
+    pt is that of pt-BR."""
+    for key in (str.casefold, main_language):
+        for languages in (known, known[::-1]):
+            if all(
+                not want or key(want) == key(code)
+                for want, code in zip(wanted, languages, strict=True)
+            ):
+                return languages
+    return None
 
 
 def _choose_file_languages(paths: list[Path], config: DataConfig) -> tuple[str, str]:
@@ -211,7 +224,8 @@ def _choose_file_languages(paths: list[Path], config: DataConfig) -> tuple[str, 
             "source_language and target_language must be two languages. Received: "
             f"{wanted[0]!r} for both."
         )
-    if all(guessed) and {*wanted} <= {*guessed, ""}:
+    known = {"", *map(main_language, guessed)}
+    if all(guessed) and known.issuperset(map(main_language, wanted)):
         return _choose_languages(guessed, config, paths[0].name)
     return (wanted[0] or UNKNOWN_LANGUAGE, wanted[1] or UNKNOWN_LANGUAGE)
 

@@ -22,6 +22,7 @@ from typing import IO
 
 from translator.corpus.pairs import Pair
 from translator.errors import UserError
+from translator.languages import UNKNOWN_LANGUAGE
 
 # A longer line is not a sentence; reading it whole would let a small compressed file
 # fill the memory.
@@ -91,7 +92,7 @@ def guess_languages(paths: Sequence[Path]) -> tuple[str, str]:
 
     Example:
         >>> guess_languages([Path("train.en.gz"), Path("train.pt_BR.gz")])
-        ('en', 'pt_BR')
+        ('en', 'pt-BR')
         >>> guess_languages([Path("news.en-es.tsv")])
         ('en', 'es')
         >>> guess_languages([Path("pairs.tsv")])
@@ -101,8 +102,10 @@ def guess_languages(paths: Sequence[Path]) -> tuple[str, str]:
         name = "-".join(_format(path).removeprefix(".") for path in paths)
     else:
         name = Path(_strip_compression(paths[0].name)).stem.rpartition(".")[2]
-    match = _LANGUAGES.fullmatch(name)
-    return match.groups() if match and match[1] != match[2] else ("", "")
+    if not (match := _LANGUAGES.fullmatch(name)) or match[1] == match[2]:
+        return "", ""
+    source, target = (code.replace("_", "-") for code in match.groups())
+    return source, target
 
 
 def _strip_compression(name: str) -> str:
@@ -202,7 +205,9 @@ def _read_jsonl(path: Path, languages: tuple[str, str]) -> Iterator[Pair]:
                 break
         else:
             wanted = '{"source": "...", "target": "..."}'
-            if all(languages):
+            if UNKNOWN_LANGUAGE in languages:
+                wanted += " or, with --source-language and --target-language, theirs"
+            else:
                 wanted += f' or {{"{languages[0]}": "...", "{languages[1]}": "..."}}'
             raise UserError(
                 f"{path}, line {number}: expected {wanted}. Received: {_shorten(line)}."

@@ -145,7 +145,7 @@ class Graph:
         )
 
     def model(self) -> onnx.ModelProto:
-        """Returns the whole, checked, as it goes into a file."""
+        """Returns the whole, as it goes into a file."""
         opsets = [
             helper.make_opsetid("", _OPSET),
             helper.make_opsetid(_MICROSOFT, 1),

@@ -79,7 +79,7 @@ async def translate(request: Request) -> dict[str, Any]:
     if kind not in _FORMATS:
         raise HTTPException(400, f"{kind} format is not supported")
     num_alternatives = _count(body.get("alternatives"), service)
-    source, target = str(source).lower(), str(target).lower()
+    source, target = (_known_code(service, code) for code in (source, target))
     detected = None
     if source == _AUTO:
         text = " ".join(service.check_texts(texts))
@@ -149,7 +149,10 @@ async def translate_file(request: Request) -> dict[str, str]:
         body = dict(form)
         check_access(request, body.get("api_key"))
         upload = _required(body, "file")
-        source, target = (str(_required(body, k)).lower() for k in ("source", "target"))
+        service: Service = request.app.state.service
+        source, target = (
+            _known_code(service, _required(body, name)) for name in ("source", "target")
+        )
         if not isinstance(upload, UploadFile):
             raise HTTPException(400, "Invalid request: missing file parameter")
         name = Path(Path(upload.filename or "").name[-100:])  # a header has to hold it
@@ -167,7 +170,7 @@ async def translate_file(request: Request) -> dict[str, str]:
                 sample = document.sample
                 found = await run_in_threadpool(_detect_source, request, sample, target)
                 source = found["language"]
-            model = _find(request.app.state.service, source, target)
+            model = _find(service, source, target)
             result = path.with_stem("target")
             await desk.translate(document, model, result, request.is_disconnected)
             key = desk.keep(result, translated_name(name, model.target_language))
@@ -383,6 +386,14 @@ def _known_languages(service: Service) -> list[str]:
     """The languages of all models, those that can be translated first."""
     targets = service.targets()
     return list(dict.fromkeys(chain(targets, *targets.values())))
+
+
+def _known_code(service: Service, code: Any) -> str:
+    """Returns the code of a language as its models have it, such as pt-BR, whatever
+    letters it is asked for in; of an unknown language in small ones."""
+    code = str(code).lower()
+    known = {own.lower(): own for own in _known_languages(service)}
+    return known.get(code, code)
 
 
 def _find(service: Service, source: str, target: str) -> Model:

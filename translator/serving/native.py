@@ -245,8 +245,9 @@ async def list_alternatives(
     prefix = service.check_prefix(body.prefix)
     sentences = model.translator.split(text).sentences
     _check_is_sentence("alternatives are", model, sentences)
+    sentence = next(iter(sentences), "")
     found = await service.look_inside(
-        partial(inspection.alternatives, model.translator, text, prefix, body.count)
+        partial(inspection.alternatives, model.translator, sentence, prefix, body.count)
     )
     return [
         AlternativeAnswer(

@@ -44,7 +44,8 @@ class Limits:
 
     Attributes:
         characters: In one text; never more than the model takes.
-        texts: In one request.
+        texts: That a client sends in one request.
+        request_texts: In all pieces that a request is cut into, as the blocks of HTML.
         request_characters: In all texts of one request, or in one file.
         body_bytes: Of a request.
         beam_size: Of a search.
