@@ -138,7 +138,8 @@ def test_the_tree_shows_what_was_kept_and_what_was_dropped():
     told = [box.find(f"{SVG}title").text for box in boxes]
     assert len(told) == 2 + 4 + 2  # of nine dropped ones the best four
     assert "“(end)”, complete; translation 1." in told[-1]
-    assert [box.get("opacity") for box in boxes] == ["1"] * 2 + ["0.55"] * 4 + ["1"] * 2
+    frames = [box.find(f"{SVG}rect").get("opacity") for box in boxes]
+    assert frames == ["1"] * 2 + ["0.55"] * 4 + ["1"] * 2
     paths = root.findall(f"{SVG}path")
     thick = [path for path in paths if path.get("stroke-width") == "2.5"]
     assert len(paths) == 8 and len(thick) == 2

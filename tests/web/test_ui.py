@@ -156,7 +156,7 @@ def test_translation_with_a_choice_of_sentences(handlers, translator):
         ("olleH .ereht!  (-1.25)", 1),
     ]
     assert words["visible"] is False
-    assert note.startswith("2 sentences, ")
+    assert note.startswith("<span aria-hidden='true'>2 sentences, ")
     [(texts, search, num_hypotheses)] = translator.calls
     assert (texts, search.beam_size, num_hypotheses) == ([TEXT], 7, 2)
     assert search.length_penalty == translator.search.length_penalty
@@ -181,9 +181,9 @@ def test_a_text_in_another_language_is_told(translator):
         ("Dov'è il treno?", "This does not look like English."),
     ]:
         note = handlers.show_translation(TITLE, text, 5, 3)[-1]
-        assert note.startswith(f"<span class='hint'>{hint}</span> 1 sentence, ")
+        assert note.startswith(f"<span class='hint'>{hint}</span> <span aria-hidden")
     note = handlers.show_translation(TITLE, "Where is the train?", 5, 3)[-1]
-    assert note.startswith("1 sentence, ")
+    assert "hint" not in note and "1 sentence, " in note
 
 
 def test_another_translation_of_a_sentence_can_be_chosen(handlers):
@@ -227,10 +227,12 @@ def test_typing_is_translated_where_it_is_wanted_and_short(handlers, translator)
     translator.max_characters = 10_000
     target, *_ = handlers.show_typed("Hello", True, TITLE, 5, 3)
     assert "olleH" in target
-    for text, is_wanted in (("Hello", False), ("x" * 3_001, True)):
+    for text, is_wanted, told in (
+        ("Hello", False, "The text has changed: press Translate."),
+        ("x" * 3_001, True, "A long text: press Translate."),
+    ):
         *rest, note = handlers.show_typed(text, is_wanted, TITLE, 5, 3)
         assert rest == [gr.skip()] * 5
-        told = "The text has changed: press Translate."
         assert note == f"<span class='stale'>{told}</span>"
     too_long = "x" * (translator.max_characters + 1_234)
     *_, note = handlers.show_typed(too_long, True, TITLE, 5, 3)

@@ -187,7 +187,9 @@ class Handlers:
         if not shown.sentences:
             return (*self._nothing(shown), "")
         words = "sentence" if len(shown.sentences) == 1 else "sentences"
+        # Not read out at each pause of typing, as a hint is.
         note = f"{len(shown.sentences)} {words}, {seconds * 1000:,.0f} ms"
+        note = f"<span aria-hidden='true'>{note}</span>"
         if hint := self.doubt(title, text):
             note = f"<span class='hint'>{escape(hint)}</span> {note}"
         return (*self._shown(shown, 0), note)
@@ -200,7 +202,9 @@ class Handlers:
         if not size or (is_wanted and size <= MAX_TYPED):
             return self.show_translation(title, text, beam, count)
         # What is shown is that of another text: the look of `stale` says so.
-        told = "The text has changed: press Translate."
+        told = "A long text: press Translate."
+        if size <= MAX_TYPED:
+            told = "The text has changed: press Translate."
         with errors_in_a_sentence():
             surplus = size - self.find(title).max_characters
         if surplus > 0:
@@ -614,7 +618,7 @@ def _with_picture(name: str, picture: str) -> str:
 def _refusal(reason: str) -> str:
     return (
         f"<p class='note'>Not with this model: {reason}. Serve the run folder of "
-        "`translator train` to see it.</p>"
+        "<code>translator train</code> to see it.</p>"
     )
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from translator.inspection import GateTrace
+from translator.languages import language_name
 from translator.placeholders import PLACEHOLDERS
 from translator.text import SplitText
 from translator.tokenizer import WORD_START, token_labels
@@ -22,6 +23,7 @@ _WORD = re.compile(r"\S+")
 _TEMPLATE = str.maketrans({"{": "&#123;", "}": "&#125;", "$": "&#36;", "`": "&#96;"})
 # Probabilities from which a word counts as sure, and as fairly sure.
 _SURE, _FAIR = 0.7, 0.35
+_NO_STOP = "tabindex='-1'"
 _NUM_UNITS = 8  # shown of a step
 
 
@@ -94,10 +96,13 @@ def translation_markup(
         for number, hypothesis in enumerate(hypotheses)
     ]
     plain = parts.join([hypothesis.text for hypothesis in hypotheses])
-    body = SplitText(parts.sentences, [escape(s) for s in parts.separators])
+    split = SplitText(parts.sentences, [escape(s) for s in parts.separators])
+    # The first word is the one that the Tab key stops at; arrows lead to the others.
+    body = split.join(sentences).replace(_NO_STOP, "tabindex='0'", 1)
+    name = f"{language_name(language)} translation"
     return (
-        f"<div class='translation' dir='auto' lang='{escape(language)}' "
-        f"data-text='{escape(plain)}'>{body.join(sentences)}</div>"
+        f"<div class='translation' role='group' aria-label='{escape(name)}' dir='auto' "
+        f"lang='{escape(language)}' data-text='{escape(plain)}'>{body}</div>"
     )
 
 
@@ -112,7 +117,7 @@ def _sentence_markup(number: int, hypothesis: Hypothesis, is_clickable: bool) ->
         door = ""
         if is_clickable:
             door = (
-                f" role='button' tabindex='0' data-sentence='{number}' "
+                f" role='button' {_NO_STOP} data-sentence='{number}' "
                 f"data-start='{word.start}' data-end='{word.end}'"
             )
         written = escape(text[word.start : word.end])
@@ -143,14 +148,16 @@ def alignment_markup(
         for label in token_labels(source_tokens)
     )
     targets = "".join(
-        f"<span class='token' tabindex='0' "
+        f"<span class='token' role='button' {_NO_STOP} "
         f"data-weights='{' '.join(f'{weight:.2f}' for weight in row)}'>"
         f"{escape(label)}</span>"
         for label, row in zip(token_labels(target_tokens), weights, strict=True)
     )
+    targets = targets.replace(_NO_STOP, "tabindex='0'", 1)
     return (
         "<div class='alignment'><p class='note'>Point at a token of the translation, "
-        "or go there by Tab, to see where the model looked when it wrote it.</p>"
+        "or go there by Tab and arrows, to see where the model looked when it wrote "
+        "it.</p>"
         f"<div class='sources' dir='auto'>{sources}</div>"
         f"<div class='targets' dir='auto'>{targets}</div></div>"
     )

@@ -279,9 +279,9 @@ def _box(
         f"{node.score:.2f}"
     )
     return (
-        f"<g opacity='{0.55 if node.fate == 'dropped' else 1}'>"
-        f"<title>{escape(told)}</title>"
-        f"<rect x='{x:.0f}' y='{y:.0f}' width='{width:.0f}' height='24' rx='5' "
+        f"<g><title>{escape(told)}</title>"
+        f"<rect opacity='{0.55 if node.fate == 'dropped' else 1}' x='{x:.0f}' "
+        f"y='{y:.0f}' width='{width:.0f}' height='24' rx='5' "
         f"fill='{fill}' fill-opacity='0.22' stroke='{stroke}' "
         f"stroke-width='{2 if is_best else 1}' pointer-events='all'{dashes}/>"
         + _text(x + 8, y + 17, label)

@@ -34,6 +34,7 @@ from translator.web.handlers import (
     errors_in_a_sentence,
     show_step,
 )
+from translator.web.markup import escape
 
 logger = logging.getLogger(__name__)
 
@@ -128,7 +129,7 @@ def build_app(
             with gr.Tab("Files"):
                 _files_tab(handlers, model)
             with gr.Tab("Compare"):
-                _compare_tab(handlers, first)
+                _compare_tab(handlers, model, first)
             with gr.Tab("About"):
                 about = gr.HTML(elem_id="about-head")
                 card = gr.Markdown(elem_id="card")
@@ -148,7 +149,7 @@ def build_app(
             [model, *page.inputs],
             [page.target, shown, *page.choices, page.note],
             **_MODEL,
-        )
+        ).success(**_ARRIVED)
     # Each session keeps a copy of the page's structure, of some 164 KB, for ever.
     app.state_session_capacity = MAX_SESSIONS
     return app.queue(max_size=MAX_WAITING, default_concurrency_limit=MAX_TOGETHER)
@@ -266,13 +267,15 @@ def _translate_tab(handlers: Handlers, title: str) -> SimpleNamespace:
                 page.clear = gr.Button("Clear", size="sm", scale=0, min_width=80)
         with gr.Column(min_width=320, elem_classes="pane tinted"):
             page.target_name = gr.HTML(
-                language_name(own.target_language), elem_id="target-name", padding=False
+                _target_name(own), elem_id="target-name", padding=False
             )
             page.target = gr.HTML(
                 elem_id="target", min_height=140, js_on_load=_WORD_CLICKS
             )
             with gr.Row(elem_classes="pane-foot"):
-                page.note = gr.HTML("", elem_id="note", padding=False)
+                page.note = gr.HTML(
+                    "", elem_id="note", padding=False, js_on_load=_IS_READ_OUT
+                )
                 copy = gr.Button(
                     "Copy", size="sm", scale=0, min_width=80, elem_id="copy"
                 )
@@ -352,8 +355,8 @@ def _connect(
         "outputs": [*state, page.note],
         **_QUICK,
     }
-    page.button.click(**asked).then(**settle)
-    page.source.submit(**asked).then(**settle)
+    for trigger in (page.button.click, page.source.submit):
+        trigger(**asked).success(**_ARRIVED).then(**settle)
     # First, as what comes after `translatorTyped` waits for it.
     page.source.change(
         None,
@@ -371,26 +374,31 @@ def _connect(
         trigger_mode="always_last",
         show_progress="hidden",
         **_MODEL,
-    ).then(**settle)
+    ).success(**_ARRIVED).then(**settle)
     page.examples.click(
         lambda sample: sample[0], [page.examples], [page.source], **_QUICK
-    ).then(**asked)
+    ).then(**asked).success(**_ARRIVED)
     for slider in (page.beam_size, page.count):
-        slider.release(**asked | {"fn": handlers.show_linked})
+        again = asked | {"fn": handlers.show_linked}
+        slider.release(**again).success(**_ARRIVED)
     page.clear.click(
         lambda: ("", "", None, *[gr.update(visible=False)] * 3, ""),
         None,
         [page.source, *state, page.note],
         **_QUICK,
-    )
-    page.target.click(
+    ).then(**_ARRIVED).then(None, js=_TO_THE_TEXT, **_QUICK)
+    clicked = page.target.click(
         handlers.show_words,
         [shown],
         [shown, page.words, page.sentence, page.offers],
         show_progress="hidden",
         **_INSIDE,
-    ).then(None, js="() => window.translatorShowWords()", **_QUICK)
-    page.words.input(handlers.choose_word, [shown, page.words], state, **_QUICK)
+    )
+    for end in (clicked.success, clicked.failure):
+        end(None, js="() => window.translatorShowWords()", **_QUICK)
+    page.words.input(handlers.choose_word, [shown, page.words], state, **_QUICK).then(
+        None, js="() => window.translatorBackToWord()", **_QUICK
+    )
     page.offers.input(
         handlers.choose_offer, [shown, page.sentence, page.offers], state, **_QUICK
     )
@@ -418,7 +426,7 @@ def _connect_models(
         examples = EXAMPLES.get(own.source_language, ())
         return (
             gr.update(**_source_look(own)),
-            language_name(own.target_language),
+            _target_name(own),
             gr.update(samples=[[text] for text in examples], visible=bool(examples)),
             gr.update(**_beam_look(own)),
             gr.update(interactive=_reverse_of(handlers.translators, title) is not None),
@@ -443,6 +451,7 @@ def _connect_models(
     swap.click(reverse, [model, page.shown], [model, page.source], **_QUICK)
     choices = [_choices_of, [page.shown, page.sentence], [inside.choice]]
     changed = model.change(show_model, [model], looks, **_QUICK).then(**retranslate)
+    changed.success(None, js=_CHOSEN, **_QUICK)
     changed.then(*choices, **_QUICK).then(**inside.show)
     model.change(_about(handlers), [model], about, **_QUICK)
 
@@ -527,9 +536,9 @@ def _inside_tab(
 
 def _files_tab(handlers: Handlers, model: gr.Dropdown) -> None:
     gr.Markdown(
-        "Text (`.txt`), tables (`.csv`, `.tsv`) and subtitles (`.srt`) of up to 1 MB "
-        "come back in the same form. Cells that a spreadsheet would take for a formula "
-        "are made harmless.",
+        "Text (`.txt`), tables (`.csv`, `.tsv`) and subtitles (`.srt`) of up to "
+        f"{LIMITS.request_characters:,} characters come back in the same form. Cells "
+        "that a spreadsheet would take for a formula are made harmless.",
         elem_classes="note",
     )
     with gr.Row():
@@ -554,7 +563,7 @@ def _files_tab(handlers: Handlers, model: gr.Dropdown) -> None:
         stop = gr.Button(
             "Stop", elem_id="stop", scale=0, min_width=110, interactive=False
         )
-    progress = gr.HTML("", elem_id="progress", padding=False)
+    progress = gr.HTML("", elem_id="progress", padding=False, js_on_load=_IS_READ_OUT)
     begun, ended = (gr.update(interactive=is_running) for is_running in (True, False))
     nothing = "", gr.update(visible=False)
     source.change(lambda: nothing, None, [progress, result], **_QUICK)
@@ -569,16 +578,17 @@ def _files_tab(handlers: Handlers, model: gr.Dropdown) -> None:
         concurrency_id="files",
         concurrency_limit=1,
     )
-    work.then(lambda: ended, None, [stop], **_QUICK)
+    for end in (work.then, work.failure):
+        end(lambda: ended, None, [stop], **_QUICK)
     stop.click(None, cancels=[work], **_QUICK).then(
         lambda: ("<p class='note'>Stopped.</p>", gr.update(visible=False), ended),
         None,
         [progress, result, stop],
         **_QUICK,
-    )
+    ).then(None, js="() => document.querySelector('#start').focus()", **_QUICK)
 
 
-def _compare_tab(handlers: Handlers, first: str) -> None:
+def _compare_tab(handlers: Handlers, model: gr.Dropdown, first: str) -> None:
     own = handlers.find(first)
     text = gr.Textbox(
         label="Text to translate in two ways",
@@ -587,11 +597,11 @@ def _compare_tab(handlers: Handlers, first: str) -> None:
         max_lines=10,
         elem_id="compare-text",
     )
-    settings, answers = [], []
+    settings, models, answers = [], [], []
     with gr.Row():
         for number, beam_size in (("A", 1), ("B", own.search.beam_size)):
             with gr.Column(min_width=320):
-                settings.append(
+                models.append(
                     gr.Dropdown(
                         list(handlers.translators),
                         value=first,
@@ -599,6 +609,7 @@ def _compare_tab(handlers: Handlers, first: str) -> None:
                         filterable=False,
                     )
                 )
+                settings.append(models[-1])
                 settings.append(
                     gr.Slider(
                         1,
@@ -613,6 +624,7 @@ def _compare_tab(handlers: Handlers, first: str) -> None:
     button = gr.Button("Compare", variant="primary", elem_id="compare")
     for trigger in (button.click, text.submit):
         trigger(handlers.compare, [text, *settings], answers, **_MODEL)
+    model.change(lambda title: [title] * 2, [model], models, **_QUICK)
 
 
 def _about(handlers: Handlers) -> Callable:
@@ -670,7 +682,7 @@ def _deep_link(handlers: Handlers) -> Callable:
         if not fitting:
             gr.Warning("This server has no such model; another one is shown.")
         title = next(iter(fitting or handlers.translators))
-        return title, asked.get("text", "")
+        return title, asked.get("text", gr.skip())
 
     return follow
 
@@ -782,6 +794,11 @@ _SOURCE = {
     "elem_id": "source",
 }
 
+# What the browser does behind a translation: see page.js.
+_ARRIVED = {"fn": None, "js": "() => window.translatorArrived()", **_QUICK}
+_CHOSEN = "() => { window.translatorArrived(); window.translatorChosen(); }"
+_TO_THE_TEXT = "() => document.querySelector('#source textarea').focus()"
+_IS_READ_OUT = "element.setAttribute('role', 'status');"
 # A click, or Enter, on a word tells which one it was.
 _WORD_CLICKS = """
 const tell = (event) => {
@@ -789,6 +806,7 @@ const tell = (event) => {
   if (!word) return;
   if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
   event.preventDefault();
+  window.translatorAsked(word, event);
   const { sentence, start, end } = word.dataset;
   trigger("click", { sentence: +sentence, start: +start, end: +end });
 };
@@ -796,6 +814,11 @@ element.addEventListener("click", tell);
 element.addEventListener("keydown", tell);
 element.setAttribute("aria-live", "polite");  // it is read out when it changes
 """
+
+
+def _target_name(own: Any) -> str:
+    name = escape(language_name(own.target_language))
+    return f"<span data-model='{escape(own.name)}'>{name}</span>"
 
 
 def _source_look(own: Any) -> dict[str, Any]:
