@@ -12,6 +12,7 @@ from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -23,6 +24,7 @@ DEFAULT_PORT = 7860
 NUM_PORTS = 100  # how many to try when none was asked for
 KEYS_VARIABLE = "TRANSLATOR_API_KEYS"
 # Where a proxy may be that tells the addresses of clients, if nothing else is said.
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 _THIS_MACHINE = "127.0.0.1,::1,::ffff:127.0.0.1"
 
 
@@ -89,6 +91,15 @@ def main(
             show_default="none",
         ),
     ] = "",
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Name by which the server may be asked for besides its own, as by a "
+            "proxy that passes it on; may be given several times, * for all. Default: "
+            "all, unless it listens on this machine alone.",
+            show_default=False,
+        ),
+    ] = None,
     page: Annotated[
         bool,
         typer.Option(
@@ -119,6 +130,7 @@ def main(
             "origins": origin or [],
             "rate_limit": rate_limit,
             "root_path": root_path,
+            "allowed_hosts": known_hosts(host, root_path, allowed_host or []),
         }
         serve(paths, host, port, options, page, reload)
     except UserError as error:
@@ -129,6 +141,23 @@ def main(
             raise
         typer.echo(f"error: {line}", err=True)
         raise typer.Exit(2) from None
+
+
+def known_hosts(host: str, root_path: str, others: Sequence[str]) -> list[str]:
+    """Returns the names by which a server is asked for; none if by any.
+
+    A server that listens on this machine alone is not asked for by others, unless a
+    proxy passes theirs on: so a page from elsewhere cannot pretend to be one of ours.
+
+    Args:
+        host: Address to listen on.
+        root_path: As of `create_app`.
+        others: Further names.
+    """
+    if host not in _LOCAL_HOSTS and not others:
+        return []
+    own = urlsplit(root_path).hostname
+    return [*_LOCAL_HOSTS, host, *([own] if own else []), *others]
 
 
 def serve(

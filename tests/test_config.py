@@ -182,6 +182,21 @@ def test_a_dot_product_is_of_equal_widths():
     assert make_config(options=options | {"encoder_units": 160})
 
 
+@pytest.mark.parametrize("code", ["../../etc/x", "<b>", "e n", "a.b"])
+def test_a_code_of_a_language_is_no_path(code):
+    """Catches: a model of a stranger's that has files written elsewhere, or HTML on the
+    page."""
+    message = error_of(make_config, options={"target_language": code})
+    assert "is no code of a language" in message
+    codes = {"source_language": "pt_BR", "target_language": "zh-Hant-TW"}
+    assert make_config(options=codes).data.source_language == "pt-BR"
+
+
+def test_a_list_tells_which_option_it_is(tmp_path):
+    path = write(tmp_path / "options.toml", "[data]\ncorpus = [1]")
+    assert error_of(make_config, path=path).startswith("corpus: ")
+
+
 def test_origin_is_named():
     message = error_of(parse_config, {"training": {"epochs": -1}}, "runs/a/config.json")
     assert message.startswith("runs/a/config.json: epochs: ")

@@ -115,8 +115,13 @@ class DataConfig(_Options):
 
     @field_validator("source_language", "target_language")
     @classmethod
-    def _has_hyphens(cls, code: str) -> str:
-        return code.replace("_", "-")  # as BCP 47 writes them, which all others read
+    def _is_code(cls, code: str) -> str:
+        """Takes a code, which names files and stands on pages, with the hyphens of
+        BCP 47."""
+        code = code.replace("_", "-")
+        if code.replace("-", "") and not code.replace("-", "").isalnum():
+            raise ValueError(f"{code!r} is no code of a language, such as en or pt-BR")
+        return code
 
     @field_validator("corpus", "dev_corpus", "extra_corpus", mode="before")
     @classmethod

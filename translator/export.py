@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from translator import graph_placeholders, graph_text
 from translator.checkpoints import TOKENIZER_NAME, saved_versions
-from translator.config import SearchConfig
+from translator.config import DataConfig, SearchConfig
 from translator.disk import make_folder, replacing
 from translator.errors import RefusedWriteError, UserError
 from translator.inference import Translator, search_translations
@@ -528,6 +528,8 @@ class SavedModelTranslator(TextTranslator):
         _import_tensorflow_text()
         try:
             facts = json.loads((path / _FACTS_NAME).read_text("utf-8"))
+            languages = ("source_language", "target_language")
+            DataConfig(**{name: facts[name] for name in languages})  # codes, no paths
             with silent_stderr():
                 saved_model = tf.saved_model.load(str(path))
             tokenizer = Tokenizer.load(path / _FACTS_NAME.with_name(TOKENIZER_NAME))

@@ -88,6 +88,12 @@ def test_wrapping_loses_no_word(words, num_lines):
     assert all(len(line) <= share + 9 for line in lines[:-1])
 
 
+def test_a_long_subtitle_takes_a_moment():
+    """Catches: all words counted again for each of many lines."""
+    lines = wrap("word " * 300_000, 200_000)
+    assert len(lines) == 200_000
+
+
 def test_tags_have_no_length():
     assert wrap('<font color="#00ff00">ab</font> cd ef gh', 2) == [
         '<font color="#00ff00">ab</font> cd',

@@ -146,6 +146,22 @@ def test_no_cell_is_a_formula(name, text):
 
 
 @pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.tsv", 'ab\t"=HYPERLINK(""http://evil.example"")"\n'),
+        ("a.csv", 'ab,"=HYPERLINK(""http://evil.example"")"&A1\n'),
+    ],
+)
+def test_no_formula_hides_behind_a_quotation_mark(name, data):
+    """Catches: a cell that others read without the quotes that are text to us."""
+    found = translated(name, data).decode()
+    delimiter = "," if name == "a.csv" else "\t"
+    for read in (rows_of(found.encode(), delimiter), rows_of(found.encode(), ";")):
+        assert all(not cell.startswith("=") for row in read for cell in row)
+    assert "'" in found
+
+
+@pytest.mark.parametrize(
     "text", ["-5", "+3.14", "-1,000.5 %", "+34 (0) 600-12 34", "-", "a=b", "2-x", ""]
 )
 def test_numbers_are_no_formulas(text):

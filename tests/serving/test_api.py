@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 from echo import Echo
 from fastapi.testclient import TestClient
+from pydantic import ValidationError
 
 from translator.serving.access import RateLimit
 from translator.serving.app import create_app
 from translator.serving.gathering import Gatherer
+from translator.serving.native import TranslationRequest
 from translator.serving.service import Limits, Service
 
 LIMITS = Limits(
@@ -508,6 +510,27 @@ def test_keys_cannot_be_guessed_faster_than_texts_are_sent(service):
     client = TestClient(create_app(service, api_keys=["k"], rate_limit=2))
     answers = [ask(client, q="a", api_key=str(n)).status_code for n in range(4)]
     assert answers == [403, 403, 429, 429]
+
+
+def test_a_client_has_a_network_of_addresses(service):
+    """Catches: a limit that the addresses of one client's IPv6 network pass by."""
+    app = create_app(service, rate_limit=2)
+    addresses = ["2001:db8::1", "2001:db8::2", "2001:db8::3", "2001:db8:0:1::1"]
+    answers = [
+        ask(TestClient(app, client=(own, 1)), q="a").status_code
+        for own in (*addresses, "10.0.0.1", "10.0.0.2", "10.0.0.3")
+    ]
+    assert answers == [200, 200, 429, 200, 200, 200, 200]
+
+
+def test_many_mistakes_are_told_at_once(client):
+    """Catches: half a million complaints about one body, which take seconds."""
+    body = {"text": [1] * 500}
+    with pytest.raises(ValidationError) as caught:
+        TranslationRequest(**body)
+    assert caught.value.error_count() <= 2
+    told = error_of(client.post("/v1/translate", json=body))
+    assert told == "text.0: input should be a valid string."
 
 
 def test_keys_are_asked_for_at_every_door_that_translates(service):

@@ -1,5 +1,8 @@
 """What Gradio lets anybody do where serve.py mounts the page, in a real process."""
 
+import json
+import os
+import time
 from pathlib import Path
 
 import httpx
@@ -8,6 +11,7 @@ from echo_server import start_server
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from serve import known_hosts
 from translator.web.doors import UploadLimit
 
 
@@ -96,9 +100,7 @@ def test_uploads_are_small_and_go_with_the_process():
 
 
 def test_a_full_folder_takes_nothing_more(tmp_path):
-    """Catches: tiny files that are not counted; a second door to the same folder; a
-    door that stays shut.
-    """
+    """Catches: tiny files that are not counted; a door that stays shut."""
     app = FastAPI()
     app.add_api_route("/{path:path}", lambda: "done", methods=["GET", "POST"])
     app.add_middleware(UploadLimit, str(tmp_path), 10_000)
@@ -106,18 +108,112 @@ def test_a_full_folder_takes_nothing_more(tmp_path):
     assert upload(client, 1).status_code == 200
     for name in "abc":
         (tmp_path / name).write_text("x", "utf-8")
-    for answer in (upload(client, 1), client.get("/gradio_api/deep_link/")):
-        assert answer.status_code == 503 and "retry-after" in answer.headers
-        assert answer.json()["error"].startswith("the server holds as many files")
+    answer = upload(client, 1)
+    assert answer.status_code == 503 and "retry-after" in answer.headers
+    assert answer.json()["error"].startswith("the server holds as many files")
     assert client.get("/gradio_api/info").status_code == 200
-    (tmp_path / "a").unlink()
+    old = time.time() - 4_000  # that Gradio does not know of, and never removes
+    os.utime(tmp_path / "a", (old, old))
     assert upload(client, 1).status_code == 200
+    assert not (tmp_path / "a").exists() and (tmp_path / "b").exists()
 
 
 def test_files_of_the_server_stay_on_it(client):
-    for path in ("/etc/passwd", "serve.py", "data/models/en-es/config.json", "../a"):
+    for path in (
+        "/etc/passwd",
+        "/serve.py",
+        "serve.py",
+        "data/models/en-es/config.json",
+        "../a",
+    ):
         assert client.get(f"/gradio_api/file={path}").status_code in (403, 404)
-    assert client.get("/gradio_api/proxy=http://127.0.0.1:1/").status_code == 400
+
+
+def call(client, number, data):
+    """Calls a function of the page as its script does; returns what came of it."""
+    body = {"fn_index": number, "session_hash": "abc", "data": data}
+    assert client.post("/gradio_api/queue/join", json=body).status_code == 200
+    with client.stream("GET", "/gradio_api/queue/data?session_hash=abc") as lines:
+        for line in lines.iter_lines():
+            event = json.loads(line.removeprefix("data:") or "{}")
+            if event.get("msg") == "process_completed":
+                return event
+
+
+def test_a_file_is_one_that_was_uploaded(client, tmp_path):
+    """Catches: a path of the server, or another server's address, taken for an upload:
+    its content would be translated, and lie where files are handed out."""
+    functions = client.get("/config").json()["dependencies"]
+    [number] = [own["id"] for own in functions if own["api_name"] == "translate_file"]
+    title = client.get("/config").json()["components"]
+    [title] = [
+        own["props"]["value"] for own in title if own["props"].get("elem_id") == "model"
+    ]
+    secret = tmp_path / "secret.txt"
+    secret.write_text("The key is under the mat.", "utf-8")
+    meta = {"_type": "gradio.FileData"}
+    address = f"{client.base_url}/health"
+    for path in (str(secret), "/proc/self/environ", address, f"{address}/a.txt"):
+        found = call(client, number, [title, {"path": path, "meta": meta}, ""])
+        assert not found["success"], path
+    [path] = upload_text(client, "We sing.\n").json()
+    found = call(client, number, [title, {"path": path, "meta": meta}, ""])
+    assert found["success"], found
+
+
+def upload_text(client, text):
+    return client.post("/gradio_api/upload", files={"files": ("a.txt", text.encode())})
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/file=http://127.0.0.1:1/",
+        "/gradio_api/file=https:/example.org",
+        "/gradio_api/file=//example.org",
+        "/gradio_api/proxy=http://127.0.0.1:1/",
+        "/gradio_api/deep_link",
+        "/gradio_api/process_recording",
+        "/gradio_api/dev/reload",
+        "/gradio_api/stream/a/b/c/playlist.m3u8",
+        "/gradio_api/vibe-code",
+        "/monitoring/summary",
+    ],
+)
+def test_doors_that_the_page_does_not_use_are_shut(client, path):
+    """Catches: a server that fetches what a stranger names, or keeps what he sends."""
+    for method in ("GET", "POST", "HEAD"):
+        assert client.request(method, path, timeout=9).status_code == 404, method
+
+
+def test_another_name_than_our_own_is_refused(client):
+    """Catches: a page from elsewhere whose name was led to this machine."""
+    for path in ("/health", "/v1/models", "/", "/gradio_api/info"):
+        answer = client.get(path, headers={"Host": "evil.example:7860"})
+        assert answer.status_code == 421
+        assert "--allowed-host" in answer.json()["error"]
+    port = client.base_url.port
+    for name in ("localhost", "127.0.0.1", "[::1]", "LOCALHOST"):
+        answer = client.get("/health", headers={"Host": f"{name}:{port}"})
+        assert answer.status_code == 200, name
+
+
+@pytest.mark.parametrize(
+    ("host", "root_path", "others", "expected"),
+    [
+        ("0.0.0.0", "", [], None),
+        ("0.0.0.0", "", ["a.example"], {"0.0.0.0", "a.example"}),
+        ("127.0.0.1", "", [], set()),
+        ("127.0.0.1", "/a", ["b.example"], {"b.example"}),
+        ("::1", "https://c.example/a", [], {"c.example"}),
+    ],
+)
+def test_names_of_a_server(host, root_path, others, expected):
+    """Catches: a server for all that is asked for by its own name alone; a proxy's
+    name refused."""
+    names = {*known_hosts(host, root_path, others)}
+    local = {"localhost", "127.0.0.1", "::1"}
+    assert names == (set() if expected is None else local | expected)
 
 
 def test_nobody_passes_by_the_queue(client):
@@ -126,7 +222,7 @@ def test_nobody_passes_by_the_queue(client):
     assert client.post("/gradio_api/call/v2/translate", json={"text": "a"}).is_success
     for door in ("run", "api"):
         answer = client.post(f"/gradio_api/{door}/translate", json=body)
-        assert answer.status_code == 404 and "join the queue" in answer.text
+        assert answer.status_code == 404 and "nothing here" in answer.text
 
 
 def test_the_queue_is_bounded(client):

@@ -85,6 +85,8 @@ def render(markup, *targets):
         ("<p class=notranslate>no</p>yes", ["yes"]),
         ("</p>yes<", ["yes"]),
         ("<p>...</p> \n", []),
+        ("<p>a &#" + "9" * 5_000 + "; b</p>", ["a &#" + "9" * 5_000 + "; b"]),
+        ("<p>a<i x=1/>b</i> <i x = y/>c</i> d</p>", ["ab c d"]),
         ("", []),
     ],
 )
@@ -183,6 +185,7 @@ def test_many_tags_take_a_moment():
     """Catches: a search through all that are open for each that is closed, which took
     a quarter of an hour."""
     for tags in (
+        "<a " + "=" * 50_000 + " x/>",
         "<a>" * 100_000 + "</b>" * 100_000,
         "<td>" * 100_000 + "</p>" * 100_000,
     ):

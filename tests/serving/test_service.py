@@ -168,6 +168,24 @@ def test_a_large_request_lets_others_between(make_service):
     assert max(sum(map(len, call[0])) for call in echo.calls) <= 5_000
 
 
+def test_a_long_text_is_cut_at_its_sentences(make_service):
+    """Catches: minutes of work on a text for a client who is gone; characters of three
+    bytes, which a network spells, counted as one; sentences that are put together in
+    another way than alone."""
+    texts = ["Go on. " + "早い鳥。 " * 600 + "\n", "ab", "- Word word.\n\n" * 700]
+    service = make_service(echo := Echo())
+    found = translate(service, texts)
+    sizes = [sum(len(own.encode()) + 1 for own in call[0]) for call in echo.calls]
+    assert len(sizes) > 2 and max(sizes) <= 5_000
+    expected = Echo().translate(texts)
+    assert [own.text for own in found] == [own.text for own in expected]
+    assert [own.parts for own in found] == [own.parts for own in expected]
+    late = make_service(Waiting(), seconds=0.3)
+    with pytest.raises(TooLateError):
+        translate(late, texts[:1])
+    assert late.models[0].gatherer.waiting < 6_000
+
+
 def test_closing_does_not_wait_for_what_nobody_waits_for(make_service, monkeypatch):
     monkeypatch.setattr("translator.serving.service._CLOSING_SECONDS", 0.05)
     service = make_service(Waiting())

@@ -14,6 +14,7 @@ from translator.web import ui
 from translator.web.handlers import (
     DEFAULT_ALTERNATIVES,
     NOTHING,
+    TOO_LONG,
     Handlers,
     card_body,
     show_step,
@@ -219,6 +220,21 @@ def test_blank_text_empties_the_page_with_a_hint(handlers, text, capsys):
     assert handlers.show_attention(None, None) == NOTHING
     assert handlers.show_tree(None, 0, 5) == NOTHING
     assert handlers.show_gates(None, 0)[0] == NOTHING
+
+
+def test_attention_is_kept_within_bounds(handlers, translator, monkeypatch):
+    """Catches: visitors who fill the server's memory; the best hypotheses without."""
+    monkeypatch.setattr("translator.web.handlers._ATTENTION_BYTES", 100)
+    shown = handlers.run(TITLE, "Hello there. " * 20, 5, 2)
+    kept = [
+        [own.attention_weights.nbytes for own in hypotheses]
+        for hypotheses in shown.offers
+    ]
+    assert kept[0][0] and not kept[0][1] and not kept[-1][0]
+    assert sum(map(sum, kept)) <= 100
+    assert "<svg" in handlers.show_attention(shown, 0)
+    assert handlers.show_attention(shown, 19) == TOO_LONG
+    assert "data-start" in handlers.show_translation(TITLE, "Hello. " * 20, 5, 2)[0]
 
 
 def test_typing_is_translated_where_it_is_wanted_and_short(handlers, translator):

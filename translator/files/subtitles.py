@@ -98,15 +98,15 @@ def wrap(text: str, num_lines: int) -> list[str]:
     """
     words = _WORD.findall(text)
     lengths = [len(_TAGS.sub("", word)) + 1 for word in words]
-    lines = []
-    while num_lines > 1 and len(words) > 1:
-        goal = sum(lengths) / num_lines
-        count, length = 1, lengths[0]
+    lines, start, remaining = [], 0, sum(lengths)
+    while num_lines > 1 and len(words) - start > 1:
+        goal = remaining / num_lines
+        end, length = start + 1, lengths[start]
         # Another word, if the line's end then is nearer to where it should be.
         most = len(words) - num_lines + 1
-        while count < most and length + lengths[count] / 2 <= goal:
-            length += lengths[count]
-            count += 1
-        lines.append(" ".join(words[:count]))
-        words, lengths, num_lines = words[count:], lengths[count:], num_lines - 1
-    return [*lines, " ".join(words)]
+        while end < most and length + lengths[end] / 2 <= goal:
+            length += lengths[end]
+            end += 1
+        lines.append(" ".join(words[start:end]))
+        start, remaining, num_lines = end, remaining - length, num_lines - 1
+    return [*lines, " ".join(words[start:])]

@@ -40,7 +40,8 @@ def defuse_formula(text: str) -> str:
         >>> defuse_formula("=HYPERLINK(A1)"), defuse_formula("-12.5")
         ("'=HYPERLINK(A1)", '-12.5')
     """
-    return f"'{text}" if _FORMULA.match(text) else text
+    # Quotes before it are no part of it to a program that reads them as a cell's.
+    return f"'{text}" if _FORMULA.match(text.lstrip('" ')) else text
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
+from ipaddress import ip_address, ip_network
 
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPBearer
@@ -63,11 +64,21 @@ async def require_access(request: Request, _: object = TAKES_KEY) -> None:
     check_access(request)
 
 
+def _network_of(address: str) -> str:
+    """Returns an address, or of IPv6 the /64 that one client has for itself."""
+    try:
+        own = ip_address(address)
+    except ValueError:
+        return address
+    return str(own) if own.version == 4 else str(ip_network((own, 64), strict=False))
+
+
 def check_access(request: Request, key: object = None) -> None:
     """As `require_access`; `key` is one that came another way."""
     state = request.app.state
     client = request.client.host if request.client else ""
-    if wait := state.rate_limit.take(client):  # first, so that no key can be guessed
+    # First, so that no key can be guessed.
+    if wait := state.rate_limit.take(_network_of(client)):
         raise HTTPException(
             429,
             f"Slowdown: at most {state.rate_limit.per_minute} requests a minute",

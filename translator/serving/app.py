@@ -1,6 +1,7 @@
 """All doors of a server in one ASGI app: whom it lets in, how much, and how it is."""
 
 import asyncio
+import re
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from prometheus_client import (
     generate_latest,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -39,6 +40,7 @@ _PAGE_PATH = "/gradio_api/"
 # What an open page asks for, to be told when the server has gone.
 _ENDLESS_PATH = f"{_PAGE_PATH}heartbeat/"
 _ROUTERS = (libre.router, tf_serving.router, native.router)
+_LONGEST_NAME = 60  # of a host, in an error
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -49,6 +51,7 @@ def create_app(
     origins: Sequence[str] = (),
     rate_limit: int = 0,
     root_path: str = "",
+    allowed_hosts: Sequence[str] = (),
 ) -> FastAPI:
     """Returns the app, without a page; documented at `/docs`.
 
@@ -60,6 +63,9 @@ def create_app(
         rate_limit: Requests a minute of one client's address; 0: any number.
         root_path: Where a proxy that takes it away has put the app, such as
             `/translate`, or the whole address of that.
+        allowed_hosts: Names by which the server is asked for; others are refused, as
+            those of pages that were told that their own name is this machine (DNS
+            rebinding). Empty, or `*`: all.
     """
     root_path = root_path.rstrip("/")
     app = FastAPI(
@@ -100,6 +106,8 @@ def create_app(
         allow_headers=["*"],
     )
     _refuse_other_methods(app)
+    if allowed_hosts and "*" not in allowed_hosts:
+        app.add_middleware(_KnownHosts, allowed_hosts)
     app.add_middleware(_Heads)
     app.add_middleware(_Streams)
     return app
@@ -139,6 +147,32 @@ def _add_probes(app: FastAPI, service: Service) -> None:
             return {"status": "ready"}
         response.status_code = 503
         return {"status": "loading"}
+
+
+class _KnownHosts:
+    """Refuses requests whose header Host has another name than those that are known.
+
+    Args:
+        app: The app behind it.
+        names: Without ports.
+    """
+
+    def __init__(self, app: ASGIApp, names: Sequence[str]):
+        self.app = app
+        self.names = frozenset(map(str.lower, names))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self.app
+        if scope["type"] in ("http", "websocket"):
+            name = Headers(scope=scope).get("host", "")
+            name = re.sub(r":\d*$", "", name).strip("[]").lower()
+            if name not in self.names:
+                app = error_answer(
+                    421,
+                    f"this server is not known as {name[:_LONGEST_NAME]!r}. Whoever "
+                    "runs it can allow that name: serve.py --allowed-host NAME.",
+                )
+        await app(scope, receive, send)
 
 
 class _Heads:

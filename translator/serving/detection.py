@@ -102,4 +102,4 @@ class Detector:
 def detector_of(models: Sequence[Any]) -> Detector:
     """Returns a detector of the languages that some models read and write."""
     pairs = [(model.source_language, model.target_language) for model in models]
-    return Detector(chain.from_iterable(pairs), default=pairs[0][0])
+    return Detector(chain.from_iterable(pairs), default=pairs[0][0] if pairs else "")

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from fastapi import HTTPException
+from starlette.concurrency import run_in_threadpool
 
 from translator.files.document import Document
 from translator.serving.gathering import BusyError
@@ -71,7 +72,8 @@ class FileDesk:
         """
         max_texts = min(MAX_TEXTS, self._service.limits.texts)
         with closing(document.pieces(target, max_texts)) as pieces:
-            for piece in pieces:
+            # On another thread: a large file is read and written between the pieces.
+            while piece := await run_in_threadpool(next, pieces, None):
                 async with self._turn:
                     if self._is_closed:
                         raise BusyError

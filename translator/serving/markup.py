@@ -28,8 +28,7 @@ _KEPT_ATTRIBUTE = re.compile(
     r"|class\s*=\s*(?:[\"'][^\"']*\bnotranslate\b|notranslate\b))",
     re.IGNORECASE,
 )
-# A slash at the end of a value without quotes, as of an address.
-_SLASH_OF_VALUE = re.compile(r"=\s*[^\s\"']+$")
+_SPACE_OR_QUOTE = re.compile(r"[\s\"']")
 _VOID_TAGS = frozenset(
     "area base br col embed hr img input link meta source track wbr".split()
 )
@@ -178,7 +177,7 @@ def _is_translated(items: list[str], place: int) -> bool:
     """Whether an item of a block is a text with words, and not one that is kept."""
     if place % 2 or (place and _keeps(items[place - 1])):
         return False
-    return _has_words(html.unescape(items[place]))
+    return _has_words(_unescape(items[place]))
 
 
 def _keeps(tag: str) -> bool:
@@ -189,7 +188,14 @@ def _keeps(tag: str) -> bool:
 
 
 def _text_of(item: str) -> str:
-    return _LINE_END.sub(" ", html.unescape(item))
+    return _LINE_END.sub(" ", _unescape(item))
+
+
+def _unescape(text: str) -> str:
+    try:
+        return html.unescape(text)
+    except ValueError:  # a character's number with thousands of digits
+        return text
 
 
 def _unpaired(tags: list[str]) -> list[int]:
@@ -262,12 +268,20 @@ class _OpenTags:
                     break
         elif name in _VOID_TAGS:
             return name
-        elif rest.endswith("/") and not _SLASH_OF_VALUE.search(rest):
+        elif rest.endswith("/") and not _ends_in_value(rest):
             return ""
         else:
             self._tags.append((name, self.is_kept or _keeps(tag)))
             self._counts[name] += 1
         return name
+
+
+def _ends_in_value(attributes: str) -> bool:
+    """Whether the last of a tag's attributes has a value without quotes, such as an
+    address: a slash at its end is of that."""
+    last = _SPACE_OR_QUOTE.split(attributes)[-1]
+    before = attributes[: len(attributes) - len(last)]
+    return "=" in last[:-1] or before.rstrip().endswith("=")
 
 
 # ---- the tags of a block around the words of its translation

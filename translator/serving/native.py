@@ -42,7 +42,7 @@ class TranslationRequest(_Body):
     """Texts of one client."""
 
     text: Annotated[
-        str | list[str],
+        str | Annotated[list[str], Field(fail_fast=True)],
         Field(description="A text, or several; each of any number of lines."),
     ]
     model: Annotated[str, Field(description="Its name. Default: by languages.")] = ""

@@ -51,19 +51,23 @@ class PatientServer(uvicorn.Server):
 
 
 def patient_protocol(seconds: float) -> type[asyncio.Protocol]:
-    """Returns uvicorn's protocol with a time limit for the head of a request.
+    """Returns uvicorn's protocol with a time limit for the head of a request, and for a
+    client that reads nothing of its answer.
 
-    uvicorn itself waits for one without end. The connection is closed when its first
+    uvicorn itself waits for both without end. The connection is closed when its first
     head, or one that has begun, is not there in time; bodies are `app`'s to limit.
 
     Args:
-        seconds: Until all of a head has to be there.
+        seconds: Until all of a head has to be there; for which what was sent may stay
+            unread while there is more.
     """
 
     class PatientProtocol(AutoHTTPProtocol):
-        """Closes connections on which no head of a request comes to its end."""
+        """Closes connections on which no head of a request comes to its end, or no
+        answer to the client."""
 
         _late: asyncio.TimerHandle | None = None
+        _stuck: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
@@ -77,7 +81,17 @@ def patient_protocol(seconds: float) -> type[asyncio.Protocol]:
             elif before is None or before.response_complete:
                 self._expect_head()
 
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._stuck = self.loop.call_later(seconds, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            self._stuck.cancel()
+            super().resume_writing()
+
         def connection_lost(self, error: Exception | None) -> None:
+            if self._stuck:
+                self._stuck.cancel()
             self._expect_nothing()
             super().connection_lost(error)
 

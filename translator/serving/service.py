@@ -21,8 +21,10 @@ _WARM_UP = ("Hello.", "Where is it? I do not know.")
 # on: each group is twice the one before.
 _FIRST_GROUP = 2
 _LARGEST_GROUP = 32
-# Characters that one request has translated at a time: others come between.
-_PIECE_CHARACTERS = 5_000
+# Bytes that one request has translated at a time: others come between, and behind its
+# deadline no more of it. Not characters, as a network spells the bytes of those that it
+# does not know.
+_PIECE_BYTES = 5_000
 # Until a service that closes waits no longer for work that nobody waits for.
 _CLOSING_SECONDS = 5.0
 # Looks inside a translation that wait, or are under way.
@@ -432,26 +434,53 @@ async def _ask(
     deadline: float,
 ) -> list[Translation]:
     """Waits for translations, until a time of the event loop. Many texts are asked for
-    piece by piece, so that a small request that comes meanwhile need not wait long, and
-    nobody works on for one that waits no more."""
-    found = []
+    piece by piece, and the sentences of a long one, so that a small request that comes
+    meanwhile need not wait long, and nobody works on for one that waits no more."""
+    splits = {
+        place: model.translator.split(text)
+        for place, text in enumerate(texts)
+        if _size_of(text) > _PIECE_BYTES
+    }
+    asked: list[str] = []
+    for place, text in enumerate(texts):
+        asked += splits[place].sentences if place in splits else [text]
+    found: list[Translation] = []
     try:
         async with asyncio.timeout_at(deadline):
-            for piece in _pieces(texts):
+            for piece in _pieces(asked):
                 future = model.gatherer.submit(piece, search, num_hypotheses)
                 found += await asyncio.wrap_future(future)
     except TimeoutError:
         raise TooLateError from None
-    return found
+    remaining = iter(found)
+    return [
+        _joined(text, splits[place], remaining) if place in splits else next(remaining)
+        for place, text in enumerate(texts)
+    ]
+
+
+def _joined(
+    text: str, split: SplitText, translations: Iterator[Translation]
+) -> Translation:
+    """Returns the translation of a text, given the next ones of its sentences alone."""
+    sentences = []
+    for _ in split.sentences:
+        [sentence] = next(translations).sentences
+        sentences.append(sentence)
+    return Translation(text, split, sentences)
+
+
+def _size_of(text: str) -> int:
+    """Returns how much work a text is: its bytes, and one for a blank one, too."""
+    return len(text.encode()) + 1
 
 
 def _pieces(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Cuts a list of texts into shorter ones, of few characters each; a blank text is
-    as much work as one of a character."""
+    """Cuts a list of texts into shorter ones, of little work each."""
     piece, size = [], 0
     for text in texts:
-        own = len(text) + 1
-        if piece and size + own > _PIECE_CHARACTERS:
+        own = _size_of(text)
+        if piece and size + own > _PIECE_BYTES:
             yield piece
             piece, size = [], 0
         piece.append(text)

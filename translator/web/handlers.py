@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from translator.config import SearchConfig
 from translator.errors import RefusedWriteError, UserError
@@ -54,7 +55,12 @@ DEFAULT_ALTERNATIVES = 3
 MAX_TYPED = 3_000  # characters that are translated at each pause of typing
 NUM_WORDS = 6  # other words to choose among
 _DETECTED = 2_000  # characters by which a language is known
+_ATTENTION_BYTES = 1_000_000  # that are kept for a visitor
 
+TOO_LONG = (
+    "<p class='note'>The attention is kept for shorter texts only. Translate this "
+    "sentence alone.</p>"
+)
 NOTHING = "<p class='note'>Translate something first; it is shown here.</p>"
 
 
@@ -149,7 +155,7 @@ class Handlers:
         count = checked_count(count, "the number of alternatives", LIMITS.hypotheses)
         count = min(count, search.beam_size)
         [translation] = translator.translate([text], search, count)
-        sentences = translation.sentences
+        sentences = _with_bounded_attention(translation.sentences)
         return Shown(
             title,
             translation.parts,
@@ -345,6 +351,8 @@ class Handlers:
             if own is None:
                 return NOTHING
             source, best = own.source_tokens, shown.hypotheses[sentence]
+        if not best.attention_weights.size and best.tokens:
+            return TOO_LONG
         return alignment_markup(
             source, best.tokens, best.attention_weights
         ) + _with_picture(
@@ -605,6 +613,27 @@ def errors_in_a_sentence():
             "Something went wrong on the server. Its log has the details.",
             print_exception=False,
         ) from None
+
+
+def _with_bounded_attention(
+    sentences: Sequence[SentenceTranslation],
+) -> list[SentenceTranslation]:
+    """Returns them with no more attention than may be kept for each of many visitors:
+    that of the best hypotheses goes first."""
+    kept: list[list[Hypothesis]] = [[] for _ in sentences]
+    left = _ATTENTION_BYTES
+    for rank in range(max((len(own.hypotheses) for own in sentences), default=0)):
+        for place, own in enumerate(sentences):
+            for hypothesis in own.hypotheses[rank : rank + 1]:
+                left -= hypothesis.attention_weights.nbytes
+                if left < 0:
+                    nothing = np.zeros((0, 0), np.float32)
+                    hypothesis = replace(hypothesis, attention_weights=nothing)
+                kept[place].append(hypothesis)
+    return [
+        replace(own, hypotheses=hypotheses)
+        for own, hypotheses in zip(sentences, kept, strict=True)
+    ]
 
 
 def _with_picture(name: str, picture: str) -> str:

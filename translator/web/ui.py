@@ -24,7 +24,7 @@ from translator.files.document import FORMATS
 from translator.languages import is_right_to_left, language_name
 from translator.serving.detection import Detector
 from translator.serving.errors import error_answer
-from translator.web.doors import QuietDoors, UploadLimit
+from translator.web.doors import KnownDoors, QuietDoors, UploadLimit
 from translator.web.handlers import (
     DEFAULT_ALTERNATIVES,
     LIMITS,
@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 
 MAX_TOGETHER = 16  # requests that wait for the model, to be translated together
 MAX_SESSIONS = 500  # pages whose state is kept; the oldest makes room
+_LONGEST_SCHEME = 20
 MAX_WAITING = 64  # requests in the queue; later ones are told to come back
 # Events that compute in the page's own threads: one after the other.
 _INSIDE = {
@@ -84,10 +85,14 @@ class _Page(gr.Blocks):
 
     async def preprocess_data(self, block_fn: Any, *arguments: Any, **options: Any):
         """Overrides what makes the arguments of a function of what came over the wire:
-        what a stranger sends there would end in a traceback."""
+        what a stranger sends there would end in a traceback; or, as the address of a
+        file, in this server asking another one for it."""
         try:
+            if arguments and _names_address(arguments[0]):
+                raise gr.Error("A file has to be uploaded.")
             return await super().preprocess_data(block_fn, *arguments, **options)
-        except gr.Error:
+        except gr.Error as error:
+            error.print_exception = False
             raise
         except Exception as error:
             logger.warning("data of %s: %s", block_fn.name, type(error).__name__)
@@ -97,6 +102,17 @@ class _Page(gr.Blocks):
                 f"{count} values, as /gradio_api/info describes them."
             )
             raise gr.Error(message, print_exception=False) from None
+
+
+def _names_address(data: Any) -> bool:
+    """Whether a file in the data of a call is an address elsewhere."""
+    if isinstance(data, list | tuple):
+        return any(map(_names_address, data))
+    if not isinstance(data, dict):
+        return False
+    path = data.get("path")
+    is_address = isinstance(path, str) and "://" in path[:_LONGEST_SCHEME]
+    return is_address or any(map(_names_address, data.values()))
 
 
 def build_app(
@@ -179,6 +195,10 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     limits, its privacy.
     """
     page.api_open = False  # nobody passes by the queue
+    # Else Gradio takes any path of this machine for a file that a visitor uploaded, and
+    # hands it out: it checks paths only in pages that it has launched itself.
+    page.has_launched = True
+    app.add_middleware(KnownDoors)
     app.add_middleware(UploadLimit, get_upload_folder())
     app.add_middleware(QuietDoors)
     folder = Path(__file__).parent
