@@ -234,7 +234,7 @@ def test_attention_is_kept_within_bounds(handlers, translator, monkeypatch):
     assert sum(map(sum, kept)) <= 100
     assert "<svg" in handlers.show_attention(shown, 0)
     assert handlers.show_attention(shown, 19) == TOO_LONG
-    assert "data-start" in handlers.show_translation(TITLE, "Hello. " * 20, 5, 2)[0]
+    assert "class='word" in handlers.show_translation(TITLE, "Hello. " * 20, 5, 2)[0]
 
 
 def test_typing_is_translated_where_it_is_wanted_and_short(handlers, translator):
