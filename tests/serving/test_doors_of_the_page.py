@@ -220,6 +220,11 @@ def test_nobody_passes_by_the_queue(client):
     """Catches: /run and /api, which would need no place in it."""
     body = {"data": ["Hello"]}
     assert client.post("/gradio_api/call/v2/translate", json={"text": "a"}).is_success
+    functions = client.get("/config").json()["dependencies"]
+    [number] = [own["id"] for own in functions if own["api_name"] == "translate"]
+    body = {"fn_index": number, "data": ["Hello", 5, 1], "session_hash": "abc"}
+    answer = client.post("/gradio_api/run/predict", json=body)
+    assert answer.status_code == 404 and "join the queue" in answer.text
     for door in ("run", "api"):
         answer = client.post(f"/gradio_api/{door}/translate", json=body)
         assert answer.status_code == 404 and "nothing here" in answer.text

@@ -1,5 +1,6 @@
 """The page as a person uses it, in Chromium."""
 
+import re
 import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -138,6 +139,37 @@ def test_what_is_late_does_not_come_back(page):
     page.wait_for_timeout(3_000)
     assert page.locator("#target").inner_text().strip() == ""
     assert page.locator("#offers").is_hidden()
+
+
+def test_what_is_typed_and_left_is_translated(page):
+    """Catches: an old translation beside a new text, that looks like its own."""
+    from playwright.sync_api import expect
+
+    box = page.locator("#source textarea")
+    box.fill("Go on.")
+    expect_translation(page, "oG .no")
+    box.click()
+    page.keyboard.type(" No.")
+    expect(page.locator("#sheet")).to_have_class(re.compile("waiting"))
+    page.keyboard.press("Tab")
+    expect_translation(page, "oG .no .oN")
+    expect(page.locator("#sheet")).not_to_have_class(re.compile("waiting"))
+
+
+def test_a_page_that_is_loaded_again_has_its_text(page):
+    from playwright.sync_api import expect
+
+    page.locator("#source textarea").fill("Go on.")
+    expect_translation(page, "oG .no")
+    page.reload()
+    expect(page.locator("#source textarea")).to_have_value("Go on.")
+    expect_translation(page, "oG .no")
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#source textarea")).to_be_focused()
+    page.reload()
+    page.locator("#source textarea").wait_for()
+    page.wait_for_timeout(1000)
+    expect(page.locator("#source textarea")).to_have_value("")
 
 
 def test_shift_enter_translates(page):
@@ -289,9 +321,16 @@ def test_a_trained_model_from_the_inside(page):
     other.wait_for()
     word, text = other.inner_text().split("·", 1)
     assert word.strip() != before.rstrip(".") and word.strip() in text
-    other.click()
+    from playwright.sync_api import expect
+
+    expect(other.locator("input")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#words input").nth(1)).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Space")
     expect_translation(page, text.strip())
     page.locator("#words").wait_for(state="hidden")
+    expect(page.locator("#target .word:focus")).to_have_count(1)
 
     page.get_by_role("tab", name="Look inside").click()
     page.locator(".targets .token", has_text=word.strip()[:3]).first.wait_for()

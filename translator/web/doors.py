@@ -23,7 +23,8 @@ _GRADIO_PATH = "/gradio_api/"
 # addresses, keep the page's state in files, tell who was here, or stay open for ever.
 _KNOWN_DOORS = re.compile(
     r"(app_id|call/.+|cancel|file=(?!\w{2,}:|//).+|heartbeat/.+|info|login_check|"
-    r"openapi\.json|queue/.+|reset|startup-events|theme\.css|upload|upload_progress)/?"
+    r"openapi\.json|queue/.+|reset|run/predict|startup-events|theme\.css|upload|"
+    r"upload_progress)/?"
 )
 _WRITING_PATH = "/gradio_api/upload"
 _MAX_FOLDER_BYTES = 100_000_000

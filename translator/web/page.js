@@ -52,9 +52,9 @@ bringBack();
 
 function nameLists() {
   const language = find("#target .translation")?.lang;
-  for (const list of document.querySelectorAll(".list fieldset")) {
+  for (const list of document.querySelectorAll("fieldset.list")) {
     list.setAttribute("aria-label", list.querySelector("[data-testid=block-info]")?.textContent);
-    if (language) list.querySelector(".wrap")?.setAttribute("lang", language);
+    if (language) list.querySelector(".wrap:has(label)")?.setAttribute("lang", language);
   }
 }
 
