@@ -436,57 +436,69 @@ async def _ask(
     """Waits for translations, until a time of the event loop. Many texts are asked for
     piece by piece, and the sentences of a long one, so that a small request that comes
     meanwhile need not wait long, and nobody works on for one that waits no more."""
-    splits = {
-        place: model.translator.split(text)
-        for place, text in enumerate(texts)
-        if _size_of(text) > _PIECE_BYTES
-    }
-    asked: list[str] = []
-    for place, text in enumerate(texts):
-        asked += splits[place].sentences if place in splits else [text]
+    work = _Work(model, texts)
     found: list[Translation] = []
     try:
         async with asyncio.timeout_at(deadline):
-            for piece in _pieces(asked):
+            for piece in work.pieces:
                 future = model.gatherer.submit(piece, search, num_hypotheses)
                 found += await asyncio.wrap_future(future)
     except TimeoutError:
         raise TooLateError from None
-    remaining = iter(found)
-    return [
-        _joined(text, splits[place], remaining) if place in splits else next(remaining)
-        for place, text in enumerate(texts)
-    ]
+    return work.join(found)
 
 
-def _joined(
-    text: str, split: SplitText, translations: Iterator[Translation]
-) -> Translation:
-    """Returns the translation of a text, given the next ones of its sentences alone."""
-    sentences = []
-    for _ in split.sentences:
-        [sentence] = next(translations).sentences
-        sentences.append(sentence)
-    return Translation(text, split, sentences)
+class _Work:
+    """Texts of one client, cut into pieces of little work each.
+
+    Args:
+        model: What will translate them.
+        texts: Any number; of a long one, each sentence is asked for by itself.
+    """
+
+    def __init__(self, model: Model, texts: Sequence[str]):
+        self._texts = texts
+        self._splits = {
+            place: model.translator.split(text)
+            for place, text in enumerate(texts)
+            if _size_of(text) > _PIECE_BYTES
+        }
+
+    @property
+    def pieces(self) -> Iterator[list[str]]:
+        """Lists of texts to translate, one after the other."""
+        piece, size = [], 0
+        for text in self._asked():
+            own = _size_of(text)
+            if piece and size + own > _PIECE_BYTES:
+                yield piece
+                piece, size = [], 0
+            piece.append(text)
+            size += own
+        if piece:
+            yield piece
+
+    def _asked(self) -> Iterator[str]:
+        for place, text in enumerate(self._texts):
+            split = self._splits.get(place)
+            yield from split.sentences if split else [text]
+
+    def join(self, found: Sequence[Translation]) -> list[Translation]:
+        """Returns the translations of the texts, given those of all pieces."""
+        remaining, translations = iter(found), []
+        for place, text in enumerate(self._texts):
+            if split := self._splits.get(place):
+                parts = [next(remaining) for _ in split.sentences]
+                sentences = [sentence for own in parts for sentence in own.sentences]
+                translations.append(Translation(text, split, sentences))
+            else:
+                translations.append(next(remaining))
+        return translations
 
 
 def _size_of(text: str) -> int:
     """Returns how much work a text is: its bytes, and one for a blank one, too."""
     return len(text.encode()) + 1
-
-
-def _pieces(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Cuts a list of texts into shorter ones, of little work each."""
-    piece, size = [], 0
-    for text in texts:
-        own = _size_of(text)
-        if piece and size + own > _PIECE_BYTES:
-            yield piece
-            piece, size = [], 0
-        piece.append(text)
-        size += own
-    if piece:
-        yield piece
 
 
 class WaitingTranslator:
@@ -515,25 +527,19 @@ class WaitingTranslator:
         """Translates the texts of one client, together with those of others.
 
         Raises:
-            UserError: Bad texts; the server is busy, or slow.
+            UserError, BusyError, TooLateError: As `Service.translate`.
         """
         texts = self._service.check_texts(texts)
         model = self._service.find(self._name)
         search = search or model.translator.search
         deadline = time.monotonic() + self._service.limits.seconds
+        work = _Work(model, texts)
         found = []
-        for piece in _pieces(texts):
-            try:
-                future = model.gatherer.submit(piece, search, num_hypotheses)
-            except BusyError:
-                raise UserError(
-                    "the server is busy. Try again in a few seconds."
-                ) from None
+        for piece in work.pieces:
+            future = model.gatherer.submit(piece, search, num_hypotheses)
             try:
                 found += future.result(deadline - time.monotonic())
             except TimeoutError:
                 future.cancel()
-                raise UserError(
-                    "the translation took too long. Translate less text at a time."
-                ) from None
-        return found
+                raise TooLateError from None
+        return work.join(found)

@@ -4,7 +4,6 @@ Whatever a browser sends is checked: the page's own events can be called by prog
 """
 
 import html
-import logging
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ import gradio as gr
 import numpy as np
 
 from translator.config import SearchConfig
-from translator.errors import RefusedWriteError, UserError
+from translator.errors import UserError
 from translator.files.document import Document, translated_name
 from translator.inspection import (
     Alternative,
@@ -30,6 +29,7 @@ from translator.inspection import (
 )
 from translator.languages import language_name
 from translator.serving.detection import Detector
+from translator.serving.errors import explain
 from translator.serving.files import MAX_TEXTS
 from translator.serving.service import Limits
 from translator.text import SplitText, printable
@@ -47,8 +47,6 @@ from translator.web.pictures import (
     tree_picture,
     units_picture,
 )
-
-logger = logging.getLogger(__name__)
 
 LIMITS = Limits()  # a visitor may ask for what a program may
 DEFAULT_ALTERNATIVES = 3
@@ -597,22 +595,13 @@ def errors_in_a_sentence():
     """Shows the user's mistakes as they are; ours in one sentence, and in the log."""
     try:
         yield
-    except UserError as error:
-        message = str(error)
-        if isinstance(error, RefusedWriteError):
-            logger.error("%s", error)
-            message = "The server has no room for files. Try again later."
+    except Exception as error:
+        _, message = explain(error, "an event of the page")
         if message.split(" ")[0].isalpha():  # not the name of a file
             message = message[:1].upper() + message[1:]
         # Gradio renders the message as HTML, and it may quote the user's text.
         message = html.escape(message, quote=False)
         raise gr.Error(message, print_exception=False) from None
-    except Exception:
-        logger.exception("a request failed")
-        raise gr.Error(
-            "Something went wrong on the server. Its log has the details.",
-            print_exception=False,
-        ) from None
 
 
 def _with_bounded_attention(
