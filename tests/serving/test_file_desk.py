@@ -199,10 +199,10 @@ def test_keys_and_limits_are_those_of_other_doors(service):
 # --- The desk ------------------------------------------------------------------------
 
 
-def keep(desk, content):
+def keep(desk, content, client=""):
     path = desk.folder / "new.txt"
     path.write_bytes(content)
-    return desk.keep(path, "a.txt")
+    return desk.keep(path, "a.txt", client)
 
 
 def test_results_are_kept_for_a_while(service):
@@ -224,8 +224,21 @@ def test_results_have_a_limit_and_the_oldest_makes_room(service):
     async def main():
         desk = FileDesk(service, max_bytes=10)
         keys = [keep(desk, b"1234") for _ in range(4)]
-        assert [key in desk._names for key in keys] == [False, False, True, True]
+        assert [key in desk._kept for key in keys] == [False, False, True, True]
         assert len(list(desk.folder.iterdir())) == 2
+
+    asyncio.run(main())
+
+
+def test_who_has_most_makes_room(service):
+    """Catches: a client whose many files throw out those of all others."""
+
+    async def main():
+        desk = FileDesk(service, max_bytes=10)
+        mine = keep(desk, b"12", "me")
+        others = [keep(desk, b"1234", "other") for _ in range(3)]
+        kept = [key in desk._kept for key in (mine, *others)]
+        assert kept == [True, False, True, True]
 
     asyncio.run(main())
 

@@ -64,8 +64,9 @@ async def require_access(request: Request, _: object = TAKES_KEY) -> None:
     check_access(request)
 
 
-def _network_of(address: str) -> str:
-    """Returns an address, or of IPv6 the /64 that one client has for itself."""
+def network_of(request: Request) -> str:
+    """Returns the address of a client, or of IPv6 the /64 that it has for itself."""
+    address = request.client.host if request.client else ""
     try:
         own = ip_address(address)
     except ValueError:
@@ -76,9 +77,8 @@ def _network_of(address: str) -> str:
 def check_access(request: Request, key: object = None) -> None:
     """As `require_access`; `key` is one that came another way."""
     state = request.app.state
-    client = request.client.host if request.client else ""
     # First, so that no key can be guessed.
-    if wait := state.rate_limit.take(_network_of(client)):
+    if wait := state.rate_limit.take(network_of(request)):
         raise HTTPException(
             429,
             f"Slowdown: at most {state.rate_limit.per_minute} requests a minute",

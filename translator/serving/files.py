@@ -6,9 +6,11 @@ import secrets
 import shutil
 import tempfile
 import weakref
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from fastapi import HTTPException
 from starlette.concurrency import run_in_threadpool
@@ -22,6 +24,14 @@ from translator.serving.service import Model, Service
 MAX_TEXTS = 32
 # Files that are translated at a time, in turns; more are sent away.
 MAX_FILES = 16
+
+
+class _Kept(NamedTuple):
+    """A result: what to call it, whose it is, and its bytes."""
+
+    name: str
+    client: str
+    size: int
 
 
 class FileDesk:
@@ -42,7 +52,7 @@ class FileDesk:
         self._service = service
         self._seconds = seconds
         self._max_bytes = max_bytes
-        self._names: dict[str, str] = {}  # key -> what to call it, the oldest first
+        self._kept: dict[str, _Kept] = {}  # by key, the oldest first
         self._turn = asyncio.Lock()
         self._num_open = 0
         self._is_closed = False
@@ -103,18 +113,24 @@ class FileDesk:
         self.folder.mkdir(mode=0o700, exist_ok=True)
         return tempfile.TemporaryDirectory(dir=self.folder)
 
-    def keep(self, path: Path, name: str) -> str:
+    def keep(self, path: Path, name: str, client: str = "") -> str:
         """Takes a file from its place in `folder`; returns the key to find it by.
+
+        Where there is no more room, it is made by the oldest file of the client who has
+        most of it.
 
         Args:
             path: The file.
             name: What to call it for whoever fetches it.
+            client: Whose it is.
         """
         key = secrets.token_urlsafe(24) + path.suffix
         os.replace(path, self._place(key))
-        self._names[key] = name
-        while self._size() > self._max_bytes:
-            self._drop(next(iter(self._names)))
+        self._kept[key] = _Kept(name, client, self._place(key).stat().st_size)
+        while (sizes := self._sizes()).total() > self._max_bytes:
+            [(largest, _)] = sizes.most_common(1)
+            own = (key for key, file in self._kept.items() if file.client == largest)
+            self._drop(next(own))
         asyncio.get_running_loop().call_later(self._seconds, self._drop, key)
         return key
 
@@ -124,9 +140,9 @@ class FileDesk:
         Raises:
             HTTPException: 404, no such file, or not any more.
         """
-        if key not in self._names or not self._place(key).exists():
+        if key not in self._kept or not self._place(key).exists():
             raise HTTPException(404, "there is no such file, or not any more.")
-        return self._place(key), self._names[key]
+        return self._place(key), self._kept[key].name
 
     def close(self) -> None:
         """Translates no further piece: a server that stops waits for no large file."""
@@ -135,10 +151,13 @@ class FileDesk:
     def _place(self, key: str) -> Path:
         return self.folder / key
 
-    def _size(self) -> int:
-        places = map(self._place, self._names)
-        return sum(place.stat().st_size for place in places if place.exists())
+    def _sizes(self) -> Counter[str]:
+        """Bytes of the files of each client."""
+        sizes: Counter[str] = Counter()
+        for file in self._kept.values():
+            sizes[file.client] += file.size
+        return sizes
 
     def _drop(self, key: str) -> None:
-        self._names.pop(key, None)
+        self._kept.pop(key, None)
         self._place(key).unlink(missing_ok=True)

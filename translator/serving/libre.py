@@ -17,7 +17,7 @@ from starlette.datastructures import UploadFile
 from translator.disk import writing
 from translator.files.document import FORMATS, Document, has_format, translated_name
 from translator.languages import has_spaces, language_name
-from translator.serving.access import TAKES_KEY, check_access
+from translator.serving.access import TAKES_KEY, check_access, network_of
 from translator.serving.detection import Detection
 from translator.serving.files import FileDesk
 from translator.serving.markup import (
@@ -173,7 +173,8 @@ async def translate_file(request: Request) -> dict[str, str]:
             model = _find(service, source, target)
             result = path.with_stem("target")
             await desk.translate(document, model, result, request.is_disconnected)
-            key = desk.keep(result, translated_name(name, model.target_language))
+            name = translated_name(name, model.target_language)
+            key = desk.keep(result, name, network_of(request))
     return {"translatedFileUrl": _address_of(request, f"/download_file/{key}")}
 
 
