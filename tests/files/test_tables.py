@@ -168,6 +168,14 @@ def test_numbers_are_no_formulas(text):
     assert defuse_formula(text) == text
 
 
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_a_row_of_a_million_cells_is_no_table(name):
+    """Catches: minutes for the form of a table that holds nothing."""
+    delimiter = "," if name == "a.csv" else "\t"
+    with pytest.raises(UserError, match="line 2 has more than 16,384 cells"):
+        translated(name, f"ab\nA b{delimiter * 900_000}\n" + f"ab{delimiter}\n" * 49)
+
+
 def test_a_formula_is_not_translated():
     """Catches: references to cells that are spelled another way."""
     assert translated("a.csv", "ab,=sum(a1:a2)\n") == b"AB,'=sum(a1:a2)\n"

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from pathlib import Path
 
 import httpx
@@ -12,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from serve import known_hosts
-from translator.web.doors import UploadLimit
+from translator.web.doors import KnownDoors, UploadLimit, own_upload_folder
 
 
 @pytest.fixture(scope="module")
@@ -112,10 +111,47 @@ def test_a_full_folder_takes_nothing_more(tmp_path):
     assert answer.status_code == 503 and "retry-after" in answer.headers
     assert answer.json()["error"].startswith("the server holds as many files")
     assert client.get("/gradio_api/info").status_code == 200
-    old = time.time() - 4_000  # that Gradio does not know of, and never removes
-    os.utime(tmp_path / "a", (old, old))
+    (tmp_path / "a").unlink()
     assert upload(client, 1).status_code == 200
-    assert not (tmp_path / "a").exists() and (tmp_path / "b").exists()
+
+
+def test_files_go_after_an_hour(tmp_path):
+    """Catches: files and folders that Gradio does not know of, which stay and count;
+    files of others that are removed."""
+    own, other = tmp_path / "translator-x", tmp_path / "theirs"
+    for folder in (own, other):
+        (folder / "a").mkdir(parents=True)
+        (folder / "a" / "old.txt").write_text("x", "utf-8")
+        (folder / "new.txt").write_text("x", "utf-8")
+        for path in (folder / "a" / "old.txt", folder / "a"):
+            os.utime(path, (1, 1))
+        app = FastAPI()
+        app.add_middleware(UploadLimit, str(folder))
+        TestClient(app).get("/health")
+    assert [path.name for path in own.rglob("*")] == ["new.txt"]
+    assert (other / "a" / "old.txt").exists()
+
+
+def test_a_folder_for_uploads_of_our_own(tmp_path, monkeypatch):
+    """Catches: a user's folder in which files are removed."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "made"))
+    with own_upload_folder():
+        folder = Path(os.environ["GRADIO_TEMP_DIR"])
+        assert folder.parent == tmp_path / "made" and folder.is_dir()
+    assert not folder.exists() and (tmp_path / "made").is_dir()
+
+
+@pytest.mark.parametrize("prefix", ["/translate", "/a/b"])
+def test_doors_have_no_second_way(prefix):
+    """Catches: a path that Gradio shortens, and reads as one of its own doors."""
+    app = FastAPI()
+    app.add_api_route("/{path:path}", lambda: "done", methods=["GET", "POST"])
+    app.add_middleware(KnownDoors, prefix)
+    client = TestClient(app)
+    for path in ("/gradio_api/deep_link", "/monitoring/summary", "/gradio_api/upload"):
+        assert client.get(f"{prefix}{path}").status_code == 404, path
+    for path in ("/gradio_api/upload", "/translate", "/", "/config"):
+        assert client.post(path).status_code == 200, path
 
 
 def test_files_of_the_server_stay_on_it(client):
@@ -153,10 +189,15 @@ def test_a_file_is_one_that_was_uploaded(client, tmp_path):
     secret.write_text("The key is under the mat.", "utf-8")
     meta = {"_type": "gradio.FileData"}
     address = f"{client.base_url}/health"
-    for path in (str(secret), "/proc/self/environ", address, f"{address}/a.txt"):
-        found = call(client, number, [title, {"path": path, "meta": meta}, ""])
-        assert not found["success"], path
     [path] = upload_text(client, "We sing.\n").json()
+    folder = str(Path(path).parent)  # to remove it would stop the removing of files
+    for other in (str(secret), "/proc/self/environ", address, folder):
+        found = call(client, number, [title, {"path": other, "meta": meta}, ""])
+        assert not found["success"], other
+    long = call(client, number, ["x" * 70_000 + "😀", None, ""])["output"]["error"]
+    assert long.startswith("That is too long: 70,001 characters")
+    unknown = call(client, number, ["x" * 50_000, None, ""])["output"]["error"]
+    assert len(unknown) < 500
     found = call(client, number, [title, {"path": path, "meta": meta}, ""])
     assert found["success"], found
 
@@ -193,7 +234,8 @@ def test_another_name_than_our_own_is_refused(client):
         assert answer.status_code == 421
         assert "--allowed-host" in answer.json()["error"]
     port = client.base_url.port
-    for name in ("localhost", "127.0.0.1", "[::1]", "LOCALHOST"):
+    names = ("localhost", "127.0.0.1", "[::1]", "LOCALHOST", "localhost.")
+    for name in (*names, "[0:0:0:0:0:0:0:1]"):
         answer = client.get("/health", headers={"Host": f"{name}:{port}"})
         assert answer.status_code == 200, name
 

@@ -188,6 +188,24 @@ def test_a_long_text_is_cut_at_its_sentences(make_service):
     assert late.models[0].gatherer.waiting < 6_000
 
 
+def test_what_was_let_in_is_done(make_service):
+    """Catches: half of a long request thrown away, as others came meanwhile."""
+    translator = Waiting()
+    service = make_service(translator)
+    [model] = service.models
+    model.gatherer._jobs.max_waiting = 6_000
+
+    async def ask():
+        long = asyncio.create_task(service.translate(model, ["Word. " * 1_500]))
+        await asyncio.sleep(0.1)
+        others = [model.gatherer.submit(["x" * 900], translator.search)]
+        translator.allowed.set()
+        return len((await long)[0].sentences), others
+
+    count, others = asyncio.run(ask())
+    assert count == 1_500 and others[0].result(10)
+
+
 def test_closing_does_not_wait_for_what_nobody_waits_for(make_service, monkeypatch):
     monkeypatch.setattr("translator.serving.service._CLOSING_SECONDS", 0.05)
     service = make_service(Waiting())

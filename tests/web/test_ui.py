@@ -474,7 +474,7 @@ def call(server, body):
         ('{"data": ["hi", 5, NaN]}', "error", "must be a whole number"),
         ('{"data": ["bug", 5, 1]}', "error", "Something went wrong"),
         ('{"data": []}', "error", "translate is not what it takes: 3 values"),
-        ('{"data": ["' + "x" * 500_000 + '", 5, 1]}', "error", "the limit is 500"),
+        ('{"data": ["' + "x" * 500_000 + '", 5, 1]}', "error", "That is too long"),
     ],
     ids=lambda value: value[:24],
 )

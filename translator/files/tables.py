@@ -23,6 +23,9 @@ from translator.files.lines import Kept, Part, has_letters, split_end
 _DELIMITERS = ";,\t|"
 # Lines from which the form of a table is guessed.
 NUM_SAMPLE_LINES = 50
+# Cells of a row: as many as Excel takes. And columns by which a header is known.
+_MOST_CELLS = 16_384
+_MOST_COMPARED = 1_000
 _SEPARATOR_LINE = re.compile(r"sep=([^\"\r\n])[\r\n]*")  # as Excel writes it
 _QUOTED = re.compile(r'[^"]*(?:""[^"]*)*')
 _NAME = re.compile(r"[a-z][a-z0-9_.-]*")
@@ -186,6 +189,7 @@ class _Reader:
             while self._line.startswith(self._delimiter, self._position):
                 self._position += 1
                 cells.append(self._cell())
+                _check_width(cells, self._number)
             yield cells, self._line[self._position :]
 
     def _next_line(self) -> bool:
@@ -229,9 +233,19 @@ def _read_rows(
     if has_quotes:
         yield from _Reader(lines, delimiter).rows()
         return
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         row, end = split_end(line)
-        yield [_Cell(text, text) for text in row.split(delimiter)], end
+        cells = [_Cell(text, text) for text in row.split(delimiter, _MOST_CELLS)]
+        _check_width(cells, number)
+        yield cells, end
+
+
+def _check_width(cells: list[_Cell], number: int) -> None:
+    if len(cells) > _MOST_CELLS:
+        raise UserError(
+            f"line {number} has more than {_MOST_CELLS:,} cells, which no spreadsheet "
+            "takes. Is it a table?"
+        )
 
 
 def _sample_rows(
@@ -257,8 +271,9 @@ def _guess_delimiter(sample: list[str]) -> str:
         most = max((counts[count] for count in counts if count > 1), default=0)
         return most / counts.total()
 
-    best = max(_DELIMITERS, key=agreement)
-    return best if agreement(best) else ","
+    agreements = {delimiter: agreement(delimiter) for delimiter in _DELIMITERS}
+    best = max(agreements, key=agreements.__getitem__)
+    return best if agreements[best] else ","
 
 
 def _has_header(rows: list[list[str]]) -> bool:
@@ -271,7 +286,7 @@ def _has_header(rows: list[list[str]]) -> bool:
         return False
     if _are_names(names) and not any(map(_are_names, others)):
         return True
-    for place, name in enumerate(rows[0]):
+    for place, name in enumerate(rows[0][:_MOST_COMPARED]):
         cells = [row[place] for row in others if len(row) > place and row[place]]
         if name and cells and not any(map(has_letters, cells)):
             return True

@@ -5,6 +5,8 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
+from ipaddress import ip_address
 from itertools import chain
 
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -165,8 +167,10 @@ class _KnownHosts:
         app = self.app
         if scope["type"] in ("http", "websocket"):
             name = Headers(scope=scope).get("host", "")
-            name = re.sub(r":\d*$", "", name).strip("[]").lower()
-            if name not in self.names:
+            name = re.sub(r":\d*$", "", name).strip("[]").rstrip(".").lower()
+            with suppress(ValueError):  # addresses may be written in several ways
+                name = str(ip_address(name))
+            if name and name not in self.names:  # browsers always send one
                 app = error_answer(
                     421,
                     f"this server is not known as {name[:_LONGEST_NAME]!r}. Whoever "

@@ -79,12 +79,11 @@ class _Jobs:
         self._is_closed = False
         self._changed = threading.Condition()
 
-    def put(self, job: _Job) -> None:
+    def put(self, job: _Job, is_begun: bool) -> None:
         """Lets a job wait for its turn, or raises `BusyError`."""
         with self._changed:
-            if self._is_closed or (
-                self._jobs and self.waiting + job.size > self.max_waiting
-            ):
+            is_full = self._jobs and self.waiting + job.size > self.max_waiting
+            if self._is_closed or (is_full and not is_begun):
                 raise BusyError
             self._jobs.append(job)
             self.waiting += job.size
@@ -188,7 +187,11 @@ class Gatherer:
         return self._jobs.translated
 
     def submit(
-        self, texts: Sequence[str], search: SearchConfig, num_hypotheses: int = 1
+        self,
+        texts: Sequence[str],
+        search: SearchConfig,
+        num_hypotheses: int = 1,
+        is_begun: bool = False,
     ) -> Future:
         """Asks for translations, and does not wait for them.
 
@@ -196,6 +199,7 @@ class Gatherer:
             texts: Of one client.
             search: How to search.
             num_hypotheses: Hypotheses of each sentence.
+            is_begun: Whether they go on with a request that was let in already.
 
         Returns:
             A future of a list of `Translation`. Cancelled before its turn, it costs
@@ -205,7 +209,7 @@ class Gatherer:
             BusyError: Too much is waiting, or `close` was called.
         """
         job = _Job(texts, search, num_hypotheses, Future())
-        self._jobs.put(job)
+        self._jobs.put(job, is_begun)
         return job.future
 
     def close(self, seconds: float | None = None) -> None:

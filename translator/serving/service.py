@@ -441,7 +441,9 @@ async def _ask(
     try:
         async with asyncio.timeout_at(deadline):
             for piece in work.pieces:
-                future = model.gatherer.submit(piece, search, num_hypotheses)
+                future = model.gatherer.submit(
+                    piece, search, num_hypotheses, is_begun=bool(found)
+                )
                 found += await asyncio.wrap_future(future)
     except TimeoutError:
         raise TooLateError from None
@@ -536,7 +538,9 @@ class WaitingTranslator:
         work = _Work(model, texts)
         found = []
         for piece in work.pieces:
-            future = model.gatherer.submit(piece, search, num_hypotheses)
+            future = model.gatherer.submit(
+                piece, search, num_hypotheses, is_begun=bool(found)
+            )
             try:
                 found += future.result(deadline - time.monotonic())
             except TimeoutError:

@@ -1,23 +1,26 @@
 """Doors that Gradio leaves open on any page: limits for them."""
 
 import logging
+import math
 import os
 import re
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
 
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from translator.disk import make_folder
 from translator.serving.errors import error_answer
 
 logger = logging.getLogger(__name__)
 
 _FOLDER = "GRADIO_TEMP_DIR"
+_PREFIX = "translator-"
 _GRADIO_PATH = "/gradio_api/"
 # The doors that the page and `gradio_client` use. Others record videos, fetch
 # addresses, keep the page's state in files, tell who was here, or stay open for ever.
@@ -28,7 +31,8 @@ _KNOWN_DOORS = re.compile(
 )
 _WRITING_PATH = "/gradio_api/upload"
 _MAX_FOLDER_BYTES = 100_000_000
-_MAX_SECONDS = 3_600  # that Gradio keeps a file that it knows of; and we all others
+_MAX_SECONDS = 3_600  # that a file is kept
+_CLEANING_SECONDS = 300
 _BLOCK_BYTES = 4_096  # what a file takes, however small
 
 
@@ -37,17 +41,21 @@ def own_upload_folder() -> Iterator[None]:
     """Lets Gradio keep what is uploaded in a folder that goes with this process.
 
     Otherwise it is one that all Gradio programs of a machine share, and that stays. To
-    be entered before Gradio is imported. A user who sets `GRADIO_TEMP_DIR` decides.
+    be entered before Gradio is imported. A user who sets `GRADIO_TEMP_DIR` decides
+    where that folder is made.
     """
-    if _FOLDER in os.environ:
-        yield
-        return
-    with tempfile.TemporaryDirectory(prefix="translator-") as folder:
+    before = os.environ.get(_FOLDER)
+    if before:
+        make_folder(Path(before))
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=before) as folder:
         os.environ[_FOLDER] = folder
         try:
             yield
         finally:
-            del os.environ[_FOLDER]
+            if before is None:
+                del os.environ[_FOLDER]
+            else:
+                os.environ[_FOLDER] = before
 
 
 class KnownDoors:
@@ -55,15 +63,19 @@ class KnownDoors:
 
     Args:
         app: The app behind it.
+        root_path: What a proxy takes away of paths. Gradio takes it away, too, so that
+            there would be a second way to each door.
     """
 
-    def __init__(self, app: ASGIApp):
+    def __init__(self, app: ASGIApp, root_path: str = ""):
         self.app = app
+        self.prefix = f"{root_path.rstrip('/')}/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app, path = self.app, scope.get("path", "")
-        is_door = path.startswith(("/gradio_api", "/monitoring"))
-        if is_door and not _KNOWN_DOORS.fullmatch(path.removeprefix(_GRADIO_PATH)):
+        route = f"/{path.removeprefix(self.prefix).removeprefix('/')}"
+        is_known = _KNOWN_DOORS.fullmatch(path.removeprefix(_GRADIO_PATH))
+        if route.startswith(("/gradio_api", "/monitoring")) and not is_known:
             app = error_answer(404, "there is nothing here. See /docs.")
         await app(scope, receive, send)
 
@@ -92,7 +104,8 @@ class QuietDoors:
 
 
 class UploadLimit:
-    """Refuses uploads while the folder that holds them is full.
+    """Refuses uploads while the folder that holds them is full, and removes what has
+    been there too long: Gradio does not know of all of it.
 
     Args:
         app: The app behind it.
@@ -104,9 +117,13 @@ class UploadLimit:
         self.app = app
         self.folder = Path(folder)
         self.limit = limit
+        self.cleaned = -math.inf
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self.app
+        if time.monotonic() - self.cleaned > _CLEANING_SECONDS:
+            self.cleaned = time.monotonic()
+            await run_in_threadpool(_clean, self.folder)
         if scope["type"] == "http" and scope["path"].rstrip("/") == _WRITING_PATH:
             if await run_in_threadpool(_size_of, self.folder) > self.limit:
                 message = "the server holds as many files as it may. Try again later."
@@ -115,16 +132,27 @@ class UploadLimit:
 
 
 def _size_of(folder: Path) -> int:
-    """Returns what the files in a folder take, in bytes, without those that have been
-    there too long: they go."""
-    size, oldest = 0, time.time() - _MAX_SECONDS
+    """What the files in a folder take, in bytes."""
+    size = 0
     for path in folder.rglob("*"):
         try:
             status = path.stat()
-            if S_ISREG(status.st_mode) and status.st_mtime < oldest:
-                path.unlink()
-            else:
-                size += max(status.st_size, _BLOCK_BYTES)
         except OSError:  # it was removed meanwhile
             continue
+        if S_ISREG(status.st_mode):
+            size += max(status.st_size, _BLOCK_BYTES)
     return size
+
+
+def _clean(folder: Path) -> None:
+    """Removes old files and empty folders from a folder of `own_upload_folder`: others
+    may hold what is not ours."""
+    oldest = time.time() - _MAX_SECONDS
+    old = []
+    for path in folder.rglob("*") if folder.name.startswith(_PREFIX) else ():
+        with suppress(OSError):  # it is gone
+            if path.stat().st_mtime < oldest:
+                old.append(path)
+    for path in reversed(old):  # what is in a folder comes behind it
+        with suppress(OSError):  # a folder with a newer file
+            path.rmdir() if path.is_dir() else path.unlink()

@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import gradio as gr
 from fastapi import FastAPI
@@ -39,8 +40,10 @@ from translator.web.markup import escape
 logger = logging.getLogger(__name__)
 
 MAX_TOGETHER = 16  # requests that wait for the model, to be translated together
-MAX_SESSIONS = 500  # pages whose state is kept; the oldest makes room
-_LONGEST_SCHEME = 20
+MAX_SESSIONS = 200  # pages whose state is kept; the oldest makes room
+# Characters of what a call sends, and of an error that may quote it.
+_LONGEST_DATA = 60_000
+_LONGEST_ERROR = 400
 MAX_WAITING = 64  # requests in the queue; later ones are told to come back
 # Events that compute in the page's own threads: one after the other.
 _INSIDE = {
@@ -83,15 +86,17 @@ EXAMPLES = {
 class _Page(gr.Blocks):
     """Blocks that tell in one line what is wrong with the data of a call."""
 
-    async def preprocess_data(self, block_fn: Any, *arguments: Any, **options: Any):
+    async def preprocess_data(
+        self, block_fn: Any, inputs: list[Any], *others: Any, **options: Any
+    ):
         """Overrides what makes the arguments of a function of what came over the wire:
-        what a stranger sends there would end in a traceback; or, as the address of a
-        file, in this server asking another one for it."""
+        what a stranger sends there would end in a traceback; stay with his session,
+        however long it is; or, as the address of a file, have this server fetch it."""
         try:
-            if arguments and _names_address(arguments[0]):
-                raise gr.Error("A file has to be uploaded.")
-            return await super().preprocess_data(block_fn, *arguments, **options)
+            _check_data(inputs)
+            return await super().preprocess_data(block_fn, inputs, *others, **options)
         except gr.Error as error:
+            error.message = str(error.message)[:_LONGEST_ERROR]  # may quote the data
             error.print_exception = False
             raise
         except Exception as error:
@@ -104,15 +109,35 @@ class _Page(gr.Blocks):
             raise gr.Error(message, print_exception=False) from None
 
 
-def _names_address(data: Any) -> bool:
-    """Whether a file in the data of a call is an address elsewhere."""
-    if isinstance(data, list | tuple):
-        return any(map(_names_address, data))
-    if not isinstance(data, dict):
+def _check_data(data: Any) -> None:
+    """Raises a `gr.Error` for more text than a page has, and for a file that nobody
+    uploaded."""
+    size, left = 0, [data]
+    while left:
+        own = left.pop()
+        if isinstance(own, str):
+            size += len(own)
+        elif isinstance(own, list | tuple):
+            left += own
+        elif isinstance(own, dict):
+            left += [*own, *own.values()]
+            path = own.get("path")
+            if isinstance(path, str) and not _is_upload(path):
+                raise gr.Error("A file has to be uploaded.")
+    if size > _LONGEST_DATA:
+        raise gr.Error(
+            f"That is too long: {size:,} characters. Translate it as a file, or in "
+            "parts."
+        )
+
+
+def _is_upload(path: str) -> bool:
+    try:
+        resolved = Path(path).resolve()
+        folder = Path(get_upload_folder()).resolve()
+        return resolved.is_relative_to(folder) and resolved.is_file()
+    except (OSError, ValueError):  # a name that cannot be
         return False
-    path = data.get("path")
-    is_address = isinstance(path, str) and "://" in path[:_LONGEST_SCHEME]
-    return is_address or any(map(_names_address, data.values()))
 
 
 def build_app(
@@ -198,7 +223,7 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     # Else Gradio takes any path of this machine for a file that a visitor uploaded, and
     # hands it out: it checks paths only in pages that it has launched itself.
     page.has_launched = True
-    app.add_middleware(KnownDoors)
+    app.add_middleware(KnownDoors, urlsplit(app.state.root_path).path)
     app.add_middleware(UploadLimit, get_upload_folder())
     app.add_middleware(QuietDoors)
     folder = Path(__file__).parent
