@@ -465,9 +465,9 @@ def test_blank_texts_are_counted(service, client, monkeypatch):
     sizes = []
     submit = Gatherer.submit
 
-    def noted(gatherer, texts, *more):
+    def noted(gatherer, texts, *more, **options):
         sizes.append(len(texts))
-        return submit(gatherer, texts, *more)
+        return submit(gatherer, texts, *more, **options)
 
     monkeypatch.setattr(Gatherer, "submit", noted)
     path, limit = "/v1/models/en-es:predict", Limits().request_texts
