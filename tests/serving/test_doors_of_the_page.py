@@ -195,7 +195,9 @@ def test_a_file_is_one_that_was_uploaded(client, tmp_path):
         found = call(client, number, [title, {"path": other, "meta": meta}, ""])
         assert not found["success"], other
     long = call(client, number, ["x" * 70_000 + "😀", None, ""])["output"]["error"]
-    assert long.startswith("That is too long: 70,001 characters")
+    assert long.startswith("That is too long: about 70,0")
+    many = call(client, number, [[1] * 70_000, None, ""])["output"]["error"]
+    assert many.startswith("That is too long: about 70,0")
     unknown = call(client, number, ["x" * 50_000, None, ""])["output"]["error"]
     assert len(unknown) < 500
     found = call(client, number, [title, {"path": path, "meta": meta}, ""])

@@ -115,9 +115,8 @@ def _check_data(data: Any) -> None:
     size, left = 0, [data]
     while left:
         own = left.pop()
-        if isinstance(own, str):
-            size += len(own)
-        elif isinstance(own, list | tuple):
+        size += len(own) if isinstance(own, str) else 1
+        if isinstance(own, list | tuple):
             left += own
         elif isinstance(own, dict):
             left += [*own, *own.values()]
@@ -126,8 +125,8 @@ def _check_data(data: Any) -> None:
                 raise gr.Error("A file has to be uploaded.")
     if size > _LONGEST_DATA:
         raise gr.Error(
-            f"That is too long: {size:,} characters. Translate it as a file, or in "
-            "parts."
+            f"That is too long: about {size:,} characters. Translate it as a file, or "
+            "in parts."
         )
 
 
