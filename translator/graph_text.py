@@ -26,6 +26,7 @@ from translator.text import (
     CLOSING,
     CUT_PATTERNS,
     LINE_ENDS,
+    MARKED,
     MARKS,
     MAX_SENTENCE_CHARACTERS,
     MAX_WRAPS,
@@ -158,7 +159,23 @@ def split_sentences(text, max_characters: int = MAX_SENTENCE_CHARACTERS) -> Spli
 def unwrap(sentences):
     """Returns the marks before sentences `(N,)`, the sentences, and the marks behind
     them, as `text.unwrap` does."""
-    before = after = tf.zeros_like(sentences)  # empty strings
+    nothing = tf.zeros_like(sentences)  # empty strings
+    marked = tf.where(_matches(sentences, MARKED))
+
+    def take_off():
+        parts = _unwrap_marked(tf.gather_nd(sentences, marked))
+        return tuple(
+            tf.tensor_scatter_nd_update(whole, marked, part)
+            for whole, part in zip((nothing, sentences, nothing), parts, strict=True)
+        )
+
+    is_any = tf.size(marked) > 0
+    return tf.cond(is_any, take_off, lambda: (nothing, sentences, nothing))
+
+
+def _unwrap_marked(sentences):
+    """As `unwrap`, of those that begin or end with a mark."""
+    before = after = tf.zeros_like(sentences)
     for _ in range(MAX_WRAPS):
         is_open = tf.ones_like(sentences, tf.bool)
         for pattern in WRAP_PATTERNS:

@@ -150,6 +150,10 @@ WRAP_PATTERNS = (
     ),
 )
 MAX_WRAPS = 3
+# What begins or ends with one of their marks: few sentences do, and the others need no
+# further look.
+MARKED = r"(?s)[(\[\"“„«»*‘].*|.*[)\]\"”“«»*’]"
+_COMPILED_MARKED = re.compile(MARKED)
 _COMPILED_WRAPS = [re.compile(pattern) for pattern in WRAP_PATTERNS]
 _LINE = re.compile(f"[^{LINE_ENDS}]+")
 _BULLETS = re.compile(rf"(?:{BULLET}\s+)*")
@@ -283,6 +287,8 @@ def unwrap(sentence: str) -> tuple[str, str, str]:
         (('(', 'We sing.', ')'), ('', '"Sing," he said.', ''))
     """
     before, after = "", ""
+    if not _COMPILED_MARKED.fullmatch(sentence):
+        return before, sentence, after
     for _ in range(MAX_WRAPS):
         for pattern in _COMPILED_WRAPS:
             if found := pattern.fullmatch(sentence):
