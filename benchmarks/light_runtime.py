@@ -25,6 +25,7 @@ from itertools import product
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 import numpy as np
 import onnxruntime
@@ -81,7 +82,7 @@ def main():
         f"peak, one product of 2048 cubed: {peak / 1e9:.0f} GFLOP/s"
     )
     with tempfile.TemporaryDirectory() as folder:
-        dirs = {"TensorFlow": args.run}
+        dirs = {"run folder": args.run}
         for name, is_int8 in (("float32", False), ("int8", True)):
             dirs[name] = Path(folder) / name
             export_onnx(args.run, dirs[name], is_int8=is_int8)

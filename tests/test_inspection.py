@@ -11,6 +11,7 @@ from translator.errors import UserError
 from translator.inference import Translator
 from translator.inspection import alternatives, read_gates, search_tree
 from translator.light.runtime import OnnxTranslator
+from translator.loading import load_translator
 from translator.placeholders import NUMBERS, PLACEHOLDERS
 from translator.tokenizer import BOS_ID
 
@@ -145,10 +146,11 @@ def test_a_prefix_may_be_longer_than_a_translation(engine):
     ],
     ids=["parallel", "classic", "normalized"],
 )
-def test_gates_are_those_of_the_translation(make_run, options):
+@pytest.mark.parametrize("load", [Translator.load, load_translator])
+def test_gates_are_those_of_the_translation(make_run, options, load):
     """Catches: states that are not the network's, tokens in the wrong order, a layer
-    that reads another's input."""
-    translator = Translator.load(make_run(**options))
+    that reads another's input; weights that are not those of the graphs."""
+    translator = load(make_run(**options))
     model, config = translator.model, translator.config.model
     [result] = translator.translate_sentences([SENTENCE])
     tokens = result.hypotheses[0].tokens

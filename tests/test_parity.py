@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from hard_lines import HARD_LINES
 
+from translator.inference import Translator
 from translator.light.export import export_onnx
 from translator.loading import load_translator
 from translator.serving.app import create_app
@@ -181,7 +182,7 @@ def program_door(
 
 @pytest.fixture(scope="module")
 def shipped():
-    return load_translator(MODEL)
+    return Translator.load(MODEL)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from test_parity import MODEL, SIZES, Door, check_door, program_door
 
-from translator.loading import load_translator
+from translator.inference import Translator
 from translator.text import printable
 
 PYTHON = os.environ.get("TRANSLATOR_TRITON_PYTHON", "")
@@ -58,7 +58,7 @@ def free_ports(count: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def shipped():
-    return load_translator(MODEL)
+    return Translator.load(MODEL)
 
 
 @pytest.fixture(scope="module")

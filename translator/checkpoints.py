@@ -53,7 +53,7 @@ def variable_arrays(variables) -> dict[str, np.ndarray]:
     return dict(zip(names, values, strict=True))
 
 
-def assign_arrays(variables, arrays: dict[str, np.ndarray], origin: Path) -> None:
+def assign_arrays(variables, arrays: dict[str, np.ndarray], origin: Path | str) -> None:
     """Assigns name -> value to Keras variables.
 
     Raises:

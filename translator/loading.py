@@ -51,10 +51,12 @@ def model_stamp(path: str | Path) -> ModelStamp:
 def load_translator(
     path: str | Path, ensemble: Sequence[str | Path] = ()
 ) -> TextTranslator:
-    """Loads a run folder, a SavedModel or an ONNX folder: what is in it decides.
+    """Loads a run folder, an ONNX folder or a SavedModel: what is in it decides.
 
-    Of an exported model with several versions it is the newest. TensorFlow is imported,
-    in silence, only for the first two.
+    Of an exported model with several versions it is the newest. The first two run on
+    onnxruntime, which starts sooner and is faster on a CPU; TensorFlow is imported, in
+    silence, for a SavedModel, for several runs together, and when somebody looks at a
+    run's gates. `Translator.load` runs one on TensorFlow.
 
     Args:
         path: The folder.
@@ -76,14 +78,14 @@ def load_translator(
                     f"{folder} is no run folder, and only run folders translate "
                     "together."
                 )
-    if is_onnx_folder(path):
-        from translator.light.runtime import OnnxTranslator
-
-        return OnnxTranslator.load(path)
     path = newest_version(path)
     is_graph = is_saved_model(path)
     if not is_graph:
-        load_run_config(path)  # a mistake is found before TensorFlow is imported
+        load_run_config(path)  # a mistake is found before what runs it is imported
+    if not (is_graph or ensemble):
+        from translator.light.runtime import OnnxTranslator
+
+        return OnnxTranslator.load(path)
     from translator.startup import count_cores, import_tensorflow, set_threads
 
     import_tensorflow()
@@ -94,9 +96,7 @@ def load_translator(
     from translator.inference import Translator
 
     set_threads(count_cores(), 1)  # it searches a batch on each core
-    if ensemble:
-        return Translator.load_ensemble([path, *ensemble])
-    return Translator.load(path)
+    return Translator.load_ensemble([path, *ensemble])
 
 
 def find_models(folder: Path) -> list[Path]:

@@ -192,18 +192,23 @@ def test_finished_sentences_leave_the_memory():
 # Runs a command where TensorFlow cannot be imported.
 PROGRAM = """
 import sys
-for name in ("tensorflow", "keras", "onnx"):
+for name in sys.argv.pop().split(","):
     sys.modules[name] = None  # Whoever imports it gets an ImportError.
 from translator.cli.main import run
 run()
 """
 
 
-def test_another_process_without_tensorflow(translator, onnx_dir, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "missing"),
+    [("onnx_dir", "tensorflow,keras,onnx"), ("run_dir", "tensorflow,keras")],
+)
+def test_another_process_without_tensorflow(request, translator, kind, missing):
     """Catches: an import of TensorFlow, or of what only the export needs."""
+    folder = str(request.getfixturevalue(kind))
     lines = ["The red house. Nobody sings!", "", "I don't drink coffee at night."]
     result = subprocess.run(
-        [sys.executable, "-c", PROGRAM, "translate", str(onnx_dir)],
+        [sys.executable, "-c", PROGRAM, "translate", folder, missing],
         input="\n".join(lines),
         capture_output=True,
         text=True,
@@ -219,7 +224,8 @@ def test_another_process_without_tensorflow(translator, onnx_dir, tmp_path):
 def test_each_kind_of_folder_loads(run_dir, onnx_dir, tmp_path):
     """Catches: one kind of folder taken for another."""
     assert isinstance(load_translator(str(onnx_dir)), OnnxTranslator)
-    assert isinstance(load_translator(run_dir), Translator)
+    assert isinstance(load_translator(run_dir), OnnxTranslator)
+    assert isinstance(load_translator(run_dir, [run_dir]), Translator)
     assert "there is no folder" in error_of(load_translator, tmp_path / "nothing")
 
 

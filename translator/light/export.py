@@ -21,9 +21,7 @@ from translator.checkpoints import (
 )
 from translator.config import save_config
 from translator.disk import new_folder
-from translator.light.decoder import write_step
-from translator.light.encoder import write_encoder
-from translator.light.graph import Graph, Int8Graph, Int8TableGraph
+from translator.light.network import make_graphs
 from translator.light.runtime import ENCODER_NAME, FORMAT_VERSION, STEP_NAME
 from translator.light.weights import Weights
 from translator.translations import load_parts
@@ -51,15 +49,11 @@ def export_onnx(
     parts = load_parts(run_dir)
     path = run_dir / BEST_NAME
     weights = Weights(load_arrays(path), str(path))
-    model = parts.config.model
+    model, vocabulary_size = parts.config.model, parts.tokenizer.vocabulary_size
     with new_folder(out_dir) as temporary:
-        for name, write, kind in (
-            (ENCODER_NAME, write_encoder, Int8TableGraph if is_int8 else Graph),
-            (STEP_NAME, write_step, Int8Graph if is_int8 else Graph),
-        ):
-            graph = kind(Path(name).stem)
-            write(graph, weights, model, parts.tokenizer.vocabulary_size)
-            (temporary / name).write_bytes(graph.model().SerializeToString())
+        encoder, step = make_graphs(weights, model, vocabulary_size, is_int8=is_int8)
+        (temporary / ENCODER_NAME).write_bytes(encoder)
+        (temporary / STEP_NAME).write_bytes(step)
         _copy_facts(run_dir, temporary, parts.name, is_int8)
 
 

@@ -4,8 +4,9 @@ Shapes: B batch, S source length, M rows of the previous step, N rows of this on
 places (the most rows that a sentence of the batch has).
 """
 
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 import onnxruntime
@@ -17,15 +18,25 @@ from translator.array_search import (
     Rows,
     Step,
 )
-from translator.checkpoints import load_run_config
+from translator.checkpoints import (
+    BEST_NAME,
+    assign_arrays,
+    load_arrays,
+    load_run_config,
+)
 from translator.config import SearchConfig
 from translator.errors import UserError
+from translator.light.weights import Weights
+from translator.startup import import_tensorflow
 from translator.tokenizer import PAD_ID
 from translator.translations import (
     SubwordTranslator,
     TranslatorParts,
     load_parts,
 )
+
+if TYPE_CHECKING:
+    from translator.model import Seq2Seq
 
 ENCODER_NAME = "encoder.onnx"
 STEP_NAME = "step.onnx"
@@ -62,13 +73,15 @@ class _State(NamedTuple):
 
 
 class OnnxTranslator(SubwordTranslator):
-    """Translates texts with what `export_onnx` wrote: without TensorFlow.
+    """Translates texts without TensorFlow: with a run, or what `export_onnx` wrote.
 
     Args:
         encoder: Session of the encoder's graph.
         step: Session of the decoder step's graph.
         parts: Tokenizer, options, name and card.
         num_threads: How many batches are searched at the same time.
+        weights: Those of the run that the graphs were made from; None: its gates
+            cannot be read.
 
     Example:
         >>> translator = OnnxTranslator.load("exports/en-es")  # doctest: +SKIP
@@ -84,31 +97,56 @@ class OnnxTranslator(SubwordTranslator):
         step: onnxruntime.InferenceSession,
         parts: TranslatorParts,
         num_threads: int | None = None,
+        weights: Weights | None = None,
     ):
         super().__init__(*parts, num_threads)
         self._encoder = encoder
         self._step = step
+        self._weights = weights
+        self.has_gates = weights is not None
 
     @classmethod
     def load(cls, path: str | Path, num_threads: int | None = None) -> Self:
-        """Loads an ONNX folder.
+        """Loads an ONNX folder; or a run folder, whose graphs are made in memory.
 
         Raises:
-            UserError: No such folder, a damaged file, or a newer format.
+            UserError: No such folder, a damaged file, files that do not belong
+                together, or a newer format.
         """
         path = Path(path)
         parts = load_parts(path)
         _, facts = load_run_config(path)
-        if facts.get("onnx_format") != FORMAT_VERSION:
+        weights = None
+        is_run = "onnx_format" not in facts and not (path / ENCODER_NAME).exists()
+        if is_run:
+            # Whoever has an ONNX folder needs no package that writes one.
+            from translator.light.network import make_graphs
+
+            weights = Weights(load_arrays(path / BEST_NAME), str(path / BEST_NAME))
+            graphs = make_graphs(
+                weights, parts.config.model, parts.tokenizer.vocabulary_size
+            )
+        elif facts.get("onnx_format") != FORMAT_VERSION:
             raise UserError(
                 f"{path} should be an ONNX folder of format {FORMAT_VERSION}. "
                 f"Received: format {facts.get('onnx_format')}. Export it again with "
                 "this version."
             )
-        sessions = [_open(path / name) for name in (ENCODER_NAME, STEP_NAME)]
-        translator = cls(*sessions, parts, num_threads)
+        else:
+            graphs = (path / ENCODER_NAME, path / STEP_NAME)
+        translator = cls(*map(_open, graphs), parts, num_threads, weights)
         translator.folder = path
         return translator
+
+    @cached_property
+    def model(self) -> "Seq2Seq":
+        """The network of a run in TensorFlow, loaded at the first look at its gates."""
+        import_tensorflow(is_alone=False)
+        from translator.model import build_model
+
+        model = build_model(self.config.model, self.tokenizer.vocabulary_size)
+        assign_arrays(model.weights, self._weights.arrays, self._weights.origin)
+        return model
 
     def search_batch(
         self, source_ids: np.ndarray, search: SearchConfig
@@ -178,7 +216,7 @@ def _places(owners: np.ndarray, num_owners: int) -> tuple[np.ndarray, np.ndarray
     return grid.reshape(num_owners, width), places
 
 
-def _open(path: Path) -> onnxruntime.InferenceSession:
+def _open(graph: Path | bytes) -> onnxruntime.InferenceSession:
     """Opens a graph, to run on the thread that calls it.
 
     Raises:
@@ -190,9 +228,9 @@ def _open(path: Path) -> onnxruntime.InferenceSession:
     options.log_severity_level = 4  # what goes wrong is raised
     try:
         return onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
+            graph, options, providers=["CPUExecutionProvider"]
         )
     except _LOAD_ERRORS as error:
         raise UserError(
-            f"{path} cannot be loaded as an ONNX graph: {str(error).splitlines()[0]}."
+            f"{graph} cannot be loaded as an ONNX graph: {str(error).splitlines()[0]}."
         ) from None
