@@ -503,3 +503,10 @@ def test_the_api_stands_beside_the_page(server):
     assert httpx.get(f"{server}ready").json() == {"status": "ready"}
     assert "/v1/translate" in httpx.get(f"{server}openapi.json").json()["paths"]
     assert "gradio" in httpx.get(server).text
+
+
+def test_the_icon_is_our_own(server):
+    """Catches: Gradio's icon beside our name; none where a proxy adds a path."""
+    icon = httpx.get(f"{server}favicon.ico")
+    assert icon.headers["content-type"].startswith("image/svg+xml")
+    assert "data:image/svg+xml" in httpx.get(server).text

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import gradio as gr
 from fastapi import FastAPI
@@ -227,6 +227,8 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
     app.add_middleware(QuietDoors)
     folder = Path(__file__).parent
     script = (folder / "page.js").read_text("utf-8")
+    # In the page, too: a browser looks for it outside of a path like `/translate`.
+    icon = f"data:image/svg+xml,{quote((folder / 'icon.svg').read_text('utf-8'))}"
     gr.mount_gradio_app(
         app,
         page,
@@ -234,7 +236,8 @@ def mount_page(app: FastAPI, page: gr.Blocks) -> FastAPI:
         root_path=app.state.root_path or None,
         theme=page_theme(),
         css_paths=folder / "page.css",
-        head=f"<script>{script}</script>",
+        favicon_path=folder / "icon.svg",
+        head=f'<link rel="icon" href="{icon}"><script>{script}</script>',
         footer_links=["api", "settings"],
         run_history=False,
         max_file_size="1mb",
