@@ -21,7 +21,7 @@ from translator.config import (
     option_fields,
 )
 from translator.corpus.registry import find_corpus
-from translator.disk import replacing
+from translator.disk import write_text
 from translator.errors import UserError
 from translator.languages import language_name
 from translator.reporting import HISTORY_NAME, read_metrics
@@ -49,8 +49,7 @@ def write_card(run_dir: Path) -> None:
         ),
         _use(run_dir.resolve().name, config.data.source_language),
     )
-    with replacing(run_dir / CARD_NAME) as temporary:
-        temporary.write_text("\n\n".join(filter(None, sections)) + "\n", "utf-8")
+    write_text(run_dir / CARD_NAME, "\n\n".join(filter(None, sections)) + "\n")
 
 
 def train_command(config: Config) -> str:

@@ -1,6 +1,5 @@
 """Whether one model is better than another, or chance alone makes it look so."""
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from rich.text import Text
 from sacrebleu.significance import PairedTest
 
 from translator.checkpoints import EVALUATION_DIR
-from translator.disk import replacing
+from translator.disk import write_json
 from translator.errors import UserError
 from translator.evaluation import (
     NUM_EXAMPLES,
@@ -80,9 +79,7 @@ class Comparison:
 
     def save(self, directory: str | Path) -> None:
         """Writes `comparison.json` beside the report."""
-        with replacing(Path(directory) / "comparison.json") as temporary:
-            text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-            temporary.write_text(f"{text}\n", "utf-8")
+        write_json(Path(directory) / "comparison.json", asdict(self))
 
     def render(self) -> Group:
         """Returns the comparison for a `rich.console.Console` to print."""

@@ -4,7 +4,6 @@ The command line, the TOML file, the documentation and the error messages are ma
 from the fields below.
 """
 
-import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from translator.disk import replacing
+from translator.disk import write_json
 from translator.errors import UserError
 
 
@@ -430,10 +429,7 @@ def parse_config(values: Mapping[str, Any], origin: str = "") -> Config:
 
 def save_config(config: Config, path: Path, **extra: Any) -> None:
     """Writes the resolved options, and `extra` facts of the run, as JSON."""
-    content = config.model_dump(mode="json") | extra
-    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    with replacing(path) as temporary:
-        temporary.write_text(text, "utf-8")
+    write_json(path, config.model_dump(mode="json") | extra)
 
 
 def option_fields() -> dict[str, tuple[str, Any]]:

@@ -1,11 +1,12 @@
 """Files and folders that are there as a whole or not at all."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from translator.errors import RefusedWriteError, UserError
 
@@ -43,6 +44,17 @@ def writing(path: Path) -> Iterator[BinaryIO]:
                 yield stream
     except OSError as error:
         raise RefusedWriteError(f"cannot write {path}: {error.strerror}.") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file: see `replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, "utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file that people can read: see `replacing`."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def is_plain(path: Path) -> bool:

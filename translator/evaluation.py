@@ -1,6 +1,5 @@
 """How good a model is: scores of a set, all of it and by length, with examples."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from translator.corpus import (
 )
 from translator.corpus.keeping import TRAIN_NAME
 from translator.corpus.readers import read_lines
+from translator.disk import write_json, write_text
 from translator.errors import UserError
 from translator.languages import has_spaces
 from translator.scoring import (
@@ -188,12 +188,8 @@ class EvaluationReport:
             directory.mkdir(parents=True, exist_ok=True)
             for name, texts in files.items():
                 lines = (" ".join(text.split()) for text in texts)
-                (directory / name).write_text(
-                    "".join(f"{line}\n" for line in lines), "utf-8"
-                )
-            (directory / "report.json").write_text(
-                json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8"
-            )
+                write_text(directory / name, "".join(f"{line}\n" for line in lines))
+            write_json(directory / "report.json", content)
         except OSError as error:
             raise UserError(
                 f"cannot write the report to {directory}: {error.strerror}. "

@@ -26,7 +26,7 @@ import tensorflow as tf
 from translator import graph_placeholders, graph_text
 from translator.checkpoints import TOKENIZER_NAME, saved_versions
 from translator.config import DataConfig, SearchConfig
-from translator.disk import make_folder, replacing
+from translator.disk import make_folder, write_json
 from translator.errors import RefusedWriteError, UserError
 from translator.inference import Translator, search_translations
 from translator.languages import has_ascii_digits
@@ -490,8 +490,7 @@ def _write_facts(translator: Translator, path: Path) -> None:
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     translator.tokenizer.save(path.with_name(TOKENIZER_NAME))
-    with replacing(path) as part:
-        part.write_text(json.dumps(facts, ensure_ascii=False, indent=2), "utf-8")
+    write_json(path, facts)
 
 
 class SavedModelTranslator(TextTranslator):

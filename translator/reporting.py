@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from translator.checkpoints import CURVES_NAME
-from translator.disk import replacing
+from translator.disk import write_text
 from translator.plotting import curves_figure, save_figure
 
 logger = logging.getLogger(__name__)
@@ -44,8 +44,7 @@ class RunLog:
         self.records = [r for r in read_metrics(run_dir) if r["step"] <= step]
         self._before = list(_read_lines(run_dir / HISTORY_NAME))
         path = run_dir / METRICS_NAME
-        with replacing(path) as temporary:
-            temporary.write_text("".join(map(_line, self.records)), "utf-8")
+        write_text(path, "".join(map(_line, self.records)))
         self._file = path.open("a", encoding="utf-8")
         self._summary = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
         # Training does not wait for the disk: seconds, where others write much to it.
@@ -95,7 +94,7 @@ def keep_history(start_dir: Path, run_dir: Path) -> None:
     before = list(_read_lines(start_dir / HISTORY_NAME))
     records = join_records(before, read_metrics(start_dir))
     if records:
-        (run_dir / HISTORY_NAME).write_text("".join(map(_line, records)), "utf-8")
+        write_text(run_dir / HISTORY_NAME, "".join(map(_line, records)))
 
 
 def join_records(

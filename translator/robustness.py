@@ -23,6 +23,7 @@ from translator.augmentation import (
 )
 from translator.config import SearchConfig
 from translator.corpus.pairs import Pair
+from translator.disk import write_json
 from translator.languages import has_spaces
 from translator.scoring import make_bleu
 from translator.words import WORD, split_words
@@ -315,8 +316,7 @@ def _percentage(flags: list[bool]) -> float:
 
 def save_robustness(rows: Sequence[AlterationScores], directory: Path) -> None:
     """Writes `ROBUSTNESS_NAME` into the folder of a report."""
-    text = json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False)
-    (directory / ROBUSTNESS_NAME).write_text(text + "\n", "utf-8")
+    write_json(directory / ROBUSTNESS_NAME, [asdict(row) for row in rows])
 
 
 def load_robustness(directory: Path) -> list[AlterationScores]:

@@ -10,6 +10,7 @@ from translator.config import DataConfig
 from translator.corpus.cleaning import CleaningReport
 from translator.corpus.origins import CorpusInfo, Origin
 from translator.corpus.pairs import Pair
+from translator.disk import write_text
 
 TRAIN_NAME = "train.tsv"
 SETS_NAME = "sets.json"
@@ -40,9 +41,7 @@ def save_prepared(
 ) -> None:
     """Writes the sets beside the training pairs, and what both were made of."""
     content = asdict(sets) | {"made_of": _made_of(directory, origin, config)}
-    temporary = directory / f"{SETS_NAME}.part"
-    temporary.write_text(json.dumps(content), "utf-8")
-    temporary.replace(directory / SETS_NAME)
+    write_text(directory / SETS_NAME, json.dumps(content))
 
 
 def load_prepared(
