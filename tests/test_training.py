@@ -1096,7 +1096,7 @@ def test_what_a_run_says_of_its_corpus(tmp_path):
     console = Console(file=io.StringIO(), width=200)
     options = {"corpus": (str(path),)}
     config = make_config("tiny", options=options)
-    corpus = preparation._prepare(config, tmp_path / "run", console)
+    _, corpus = preparation._prepare(config, tmp_path / "run", console)
     first, dropped, uncertain = console.file.getvalue().splitlines()
     assert first.startswith("[b]pairs.en-es.tsv: ")
     assert dropped.startswith("Of 400 pairs 200 were dropped: 200 duplicate")

@@ -1,7 +1,7 @@
 """What a run begins with: a device, pairs, subwords, a network, all options."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from translator.corpus.origins import find_origin
 from translator.corpus.preparing import load_kept_corpus
 from translator.errors import UserError
 from translator.inference import Translator
-from translator.model import build_model
+from translator.model import Seq2Seq, build_model
 from translator.placeholders import (
     NO_NAMES,
     PLACEHOLDERS,
@@ -40,6 +40,7 @@ from translator.starting import (
 from translator.startup import count_cores, keep_memory, set_threads
 from translator.text import MAX_SENTENCE_CHARACTERS
 from translator.tokenizer import Tokenizer
+from translator.translations import load_parts
 
 # Development pairs: of fewer, BLEU has an interval of some ten points.
 _FEWEST_DEV = 100
@@ -93,8 +94,8 @@ class PreparedRun:
     config: Config
     corpus: PreparedCorpus
     translator: Translator
-    origins: list[CorpusInfo]
-    trained_before: dict[str, int]
+    origins: list[CorpusInfo] = field(default_factory=list)
+    trained_before: dict[str, int] = field(default_factory=dict)
 
     def save(self, run_dir: Path) -> None:
         """Writes the options, and facts that the model is loaded with."""
@@ -133,61 +134,99 @@ def prepare_run(
     Raises:
         UserError: Bad data or options, or another corpus than before.
     """
-    known = _known_dir(config, run_dir, resume)
-    before, facts = load_run_config(known) if known else (None, {})
-    kept = None
     if resume:
-        kept = _find_kept(config, run_dir, facts["corpus_info"], console)
-    config = config if resume else inherit_options(config)
-    corpus = kept or _prepare(config, run_dir, console)
-    config = _resolve(config, corpus)
-    keeps_words = bool(known) and keeps_subwords(config, before)
-    if keeps_words:
-        tokenizer = Tokenizer.load(known / TOKENIZER_NAME)
+        run = _going_on(config, run_dir, strategy, console)
+    elif config.training.start_from:
+        run = _starting_from_another(config, run_dir, strategy, console)
     else:
-        tokenizer = _train_tokenizer(config, corpus, console)
-    if not resume:
-        tokenizer.save(run_dir / TOKENIZER_NAME)
-    with strategy.scope():
-        model = build_model(config.model, tokenizer.vocabulary_size)
-    origins = facts.get("origins", [])
-    trained_before = facts.get("trained_before", {})
-    if known and not resume:
-        num_known = start_weights(model, tokenizer, known)
-        origins = [facts["corpus_info"], *origins]
-        trained_before = {}
-        if keeps_words:
-            swaps = is_reversed(config, before)
-            trained_before = count_trained_before(corpus, known, swaps)
-            if not swaps:
-                keep_history(known, run_dir)
-        _tell_start(known, num_known, tokenizer, trained_before, console)
+        run = _new(config, run_dir, strategy, console)
+    translator = run.translator
     console.print(
-        f"{model.count_params():,} parameters, {tokenizer.vocabulary_size:,} subwords, "
-        f"products in {keras.config.dtype_policy().compute_dtype}; at most "
-        f"{_length_of(config.training)}",
+        f"{translator.model.count_params():,} parameters, "
+        f"{translator.tokenizer.vocabulary_size:,} subwords, products in "
+        f"{keras.config.dtype_policy().compute_dtype}; at most "
+        f"{_length_of(run.config.training)}",
         highlight=False,
     )
+    return run
+
+
+def _new(
+    config: Config, run_dir: Path, strategy: tf.distribute.Strategy, console: Console
+) -> PreparedRun:
+    """Begins with nothing but the corpus."""
+    config, corpus = _prepare(config, run_dir, console)
+    tokenizer = _train_tokenizer(config, corpus, console)
+    tokenizer.save(run_dir / TOKENIZER_NAME)
+    translator = Translator(
+        _make_network(config, tokenizer, strategy),
+        tokenizer,
+        config,
+        capital_rule=_capital_rule(config, corpus, tokenizer),
+        max_sentence_characters=_longest_sentence(corpus),
+    )
+    return PreparedRun(config, corpus, translator)
+
+
+def _starting_from_another(
+    config: Config, run_dir: Path, strategy: tf.distribute.Strategy, console: Console
+) -> PreparedRun:
+    """Begins with the weights of another model, and its subwords if they will do."""
+    start = Path(config.training.start_from)
+    before, facts = load_run_config(start)
+    config, corpus = _prepare(inherit_options(config), run_dir, console)
+    keeps_words, swaps = keeps_subwords(config, before), is_reversed(config, before)
+    if keeps_words:
+        tokenizer = Tokenizer.load(start / TOKENIZER_NAME)
+    else:
+        tokenizer = _train_tokenizer(config, corpus, console)
+    tokenizer.save(run_dir / TOKENIZER_NAME)
+    model = _make_network(config, tokenizer, strategy)
+    num_known = start_weights(model, tokenizer, start)
     rule, longest = _capital_rule(config, corpus, tokenizer), _longest_sentence(corpus)
-    if keeps_words and not is_reversed(config, before):
+    trained_before = {}
+    if keeps_words:
+        trained_before = count_trained_before(corpus, start, swaps)
+    if keeps_words and not swaps:  # it translates what it did before, too
+        keep_history(start, run_dir)
         longest = max(longest, facts.get("max_sentence_characters", 0))
         if config.data.placeholders and "capital_rule" in facts:
             rule = _join_rules(CapitalRule.from_json(facts["capital_rule"]), rule)
+    _tell_start(start, num_known, tokenizer, trained_before, console)
     translator = Translator(
-        model,
-        tokenizer,
-        config,
-        capital_rule=rule,
-        max_sentence_characters=longest,
+        model, tokenizer, config, capital_rule=rule, max_sentence_characters=longest
     )
+    origins = [facts["corpus_info"], *facts.get("origins", [])]
     return PreparedRun(config, corpus, translator, origins, trained_before)
 
 
-def _known_dir(config: Config, run_dir: Path, resume: bool) -> Path | None:
-    """Returns the folder of the weights that the run begins with, if any."""
-    if resume:
-        return run_dir
-    return Path(config.training.start_from) if config.training.start_from else None
+def _going_on(
+    config: Config, run_dir: Path, strategy: tf.distribute.Strategy, console: Console
+) -> PreparedRun:
+    """Takes a run up as it was left; its weights are those of its checkpoint."""
+    _, facts = load_run_config(run_dir)
+    corpus = _find_kept(config, run_dir, facts["corpus_info"], console)
+    if corpus:
+        config = _resolve(config, corpus)
+    else:
+        config, corpus = _prepare(config, run_dir, console)
+    parts = load_parts(run_dir)
+    translator = Translator(
+        _make_network(config, parts.tokenizer, strategy),
+        parts.tokenizer,
+        config,
+        capital_rule=parts.capital_rule,
+        max_sentence_characters=parts.max_sentence_characters,
+    )
+    origins, trained_before = facts.get("origins", []), facts.get("trained_before", {})
+    return PreparedRun(config, corpus, translator, origins, trained_before)
+
+
+def _make_network(
+    config: Config, tokenizer: Tokenizer, strategy: tf.distribute.Strategy
+) -> Seq2Seq:
+    with strategy.scope():
+        return build_model(config.model, tokenizer.vocabulary_size)
 
 
 def _tell_start(
@@ -255,7 +294,14 @@ def _find_kept(
     return None
 
 
-def _prepare(config: Config, run_dir: Path, console: Console) -> PreparedCorpus:
+def _prepare(
+    config: Config, run_dir: Path, console: Console
+) -> tuple[Config, PreparedCorpus]:
+    """Prepares the corpus in the run folder, and says what became of it.
+
+    Returns:
+        The options, with what the corpus tells; and the corpus.
+    """
     with console.status("Reading the corpus") as status:
         corpus = prepare_corpus(
             config.data,
@@ -280,7 +326,7 @@ def _prepare(config: Config, run_dir: Path, console: Console) -> PreparedCorpus:
             "points. Give more with --dev-corpus.",
             highlight=False,
         )
-    return corpus
+    return _resolve(config, corpus), corpus
 
 
 def _resolve(config: Config, corpus: PreparedCorpus) -> Config:
