@@ -510,3 +510,17 @@ def test_the_icon_is_our_own(server):
     icon = httpx.get(f"{server}favicon.ico")
     assert icon.headers["content-type"].startswith("image/svg+xml")
     assert "data:image/svg+xml" in httpx.get(server).text
+
+
+def test_the_first_event_loads_no_plots():
+    """Catches: half a second of the first visitor's time, and memory, for nothing."""
+    pytest.importorskip("matplotlib", reason="nothing to load")
+    program = """
+import sys
+import translator.web.ui
+from gradio.utils import MatplotlibBackendMananger
+with MatplotlibBackendMananger():  # as around each event
+    pass
+assert "matplotlib" in sys.modules and "matplotlib.pyplot" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

@@ -2,6 +2,7 @@
 
 import base64
 import logging
+import os
 import platform
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -38,6 +39,9 @@ from translator.web.handlers import (
 from translator.web.markup import escape
 
 logger = logging.getLogger(__name__)
+# Gradio asks Matplotlib for its backend at each event. If none is chosen, that looks for
+# one, with all of pyplot: half a second of the first visitor's time.
+os.environ.setdefault("MPLBACKEND", "agg")
 
 MAX_TOGETHER = 16  # requests that wait for the model, to be translated together
 MAX_SESSIONS = 200  # pages whose state is kept; the oldest makes room
