@@ -5,6 +5,7 @@ places (the most rows that a sentence of the batch has).
 """
 
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -80,8 +81,8 @@ class OnnxTranslator(SubwordTranslator):
         step: Session of the decoder step's graph.
         parts: Tokenizer, options, name and card.
         num_threads: How many batches are searched at the same time.
-        weights: Those of the run that the graphs were made from; None: its gates
-            cannot be read.
+        weights: Those of the run that the graphs were made from. Without them, or
+            without TensorFlow, gates cannot be read.
 
     Example:
         >>> translator = OnnxTranslator.load("exports/en-es")  # doctest: +SKIP
@@ -103,7 +104,7 @@ class OnnxTranslator(SubwordTranslator):
         self._encoder = encoder
         self._step = step
         self._weights = weights
-        self.has_gates = weights is not None
+        self.has_gates = bool(weights and find_spec("tensorflow"))
 
     @classmethod
     def load(cls, path: str | Path, num_threads: int | None = None) -> Self:
@@ -120,6 +121,11 @@ class OnnxTranslator(SubwordTranslator):
         is_run = "onnx_format" not in facts and not (path / ENCODER_NAME).exists()
         if is_run:
             # Whoever has an ONNX folder needs no package that writes one.
+            if not find_spec("onnx"):
+                raise UserError(
+                    f"{path} is a run folder, and loading one needs the package onnx. "
+                    "Install it, or make an ONNX folder of it with `translator export`."
+                )
             from translator.light.network import make_graphs
 
             weights = Weights(load_arrays(path / BEST_NAME), str(path / BEST_NAME))

@@ -398,7 +398,7 @@ class Handlers:
                 return NOTHING, None, hidden, hidden, hidden, ""
             translator = self.find(shown.title)
             if not translator.has_gates:
-                told = _refusal("an exported model does not give its gates away")
+                told = _refusal("there are no gates in exports, nor without TensorFlow")
                 return told, None, hidden, hidden, hidden, ""
             tokens = shown.hypotheses[sentence].tokens
             traces = read_gates(translator, own.source_text, tokens, own.is_protected)

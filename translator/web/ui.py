@@ -39,8 +39,8 @@ from translator.web.handlers import (
 from translator.web.markup import escape
 
 logger = logging.getLogger(__name__)
-# Gradio asks Matplotlib for its backend at each event. If none is chosen, that looks for
-# one, with all of pyplot: half a second of the first visitor's time.
+# Gradio asks Matplotlib for its backend at each event. If none is chosen, pyplot is
+# loaded to find one: half a second of the first visitor's time.
 os.environ.setdefault("MPLBACKEND", "agg")
 
 MAX_TOGETHER = 16  # requests that wait for the model, to be translated together
