@@ -1,29 +1,18 @@
 # The page and the API, with the models of data/models: docker build -t translator .
-FROM python:3.11-slim AS build
-
-WORKDIR /source
-COPY pyproject.toml README.md LICENSE ./
-COPY translator translator
-RUN pip install --no-cache-dir . && pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
-# As ONNX they start at once, never load TensorFlow, and are several times as fast.
-COPY data/models data/models
-RUN set -e; for model in data/models/*/; do \
-        translator export "$model" "/models/$(basename "$model")" --format onnx; \
-    done
-# What serving those needs, in the versions that made them: a third of it all.
-RUN python -c "import re; from importlib.metadata import requires, version; \
-    names = {re.match(r'[\w-]+', line)[0] for line in requires('translator')}; \
-    names -= {'tensorflow', 'tensorflow-text', 'keras', 'onnx', 'matplotlib', 'sacrebleu', 'sacremoses'}; \
-    print(*(f'{name}=={version(name)}' for name in sorted(names)), sep='\n')" > /requirements.txt
-
+# Others: docker run -v "$PWD/runs/mine:/app/models/mine:ro" ...
 FROM python:3.11-slim
 
 RUN useradd --create-home --uid 1000 translator
 WORKDIR /app
-COPY --from=build /requirements.txt /wheels/ /install/
-RUN pip install --no-cache-dir -r /install/requirements.txt \
-    && pip install --no-cache-dir --no-deps /install/*.whl
-COPY --from=build /models models
+COPY pyproject.toml README.md LICENSE /source/
+COPY translator /source/translator
+# What training needs stays out: TensorFlow alone has 2 GB.
+RUN pip install --no-cache-dir --no-deps /source && rm -r /source \
+    && python -c "import re; from importlib.metadata import requires; \
+    out = {'tensorflow', 'tensorflow-text', 'keras', 'matplotlib', 'sacrebleu', 'sacremoses'}; \
+    print(*(line for line in requires('translator') if re.match(r'[\w-]+', line)[0] not in out), sep='\n')" \
+    > requirements.txt && pip install --no-cache-dir -r requirements.txt
+COPY data/models models
 COPY serve.py ./
 
 USER 1000
