@@ -35,8 +35,7 @@ _READ_ERRORS = (
     EOFError,
     zipfile.BadZipFile,
     zlib.error,
-    RuntimeError,  # a flag says "encrypted"
-    NotImplementedError,  # an unknown method of compression
+    RuntimeError,  # a flag says "encrypted"; an unknown method of compression
 )
 
 

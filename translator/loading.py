@@ -80,12 +80,12 @@ def load_translator(
                 )
     path = newest_version(path)
     is_graph = is_saved_model(path)
-    if not is_graph:
-        load_run_config(path)  # a mistake is found before what runs it is imported
     if not (is_graph or ensemble):
         from translator.light.runtime import OnnxTranslator
 
         return OnnxTranslator.load(path)
+    if ensemble:
+        load_run_config(path)  # a mistake is found before TensorFlow is imported
     from translator.startup import count_cores, import_tensorflow, set_threads
 
     import_tensorflow()
