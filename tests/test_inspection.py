@@ -1,5 +1,6 @@
 """Looking inside tells what really happened: the tree, the alternatives, the gates."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from translator.config import SearchConfig
 from translator.errors import UserError
 from translator.inference import Translator
 from translator.inspection import alternatives, read_gates, search_tree
+from translator.layers import decoder
 from translator.light.runtime import OnnxTranslator
 from translator.loading import load_translator
 from translator.placeholders import NUMBERS, PLACEHOLDERS
@@ -137,7 +139,7 @@ def test_a_prefix_may_be_longer_than_a_translation(engine):
     assert found.hypotheses[0].text.startswith(prefix.strip())
 
 
-@pytest.mark.parametrize(
+NETWORKS = pytest.mark.parametrize(
     "options",
     [
         {},
@@ -146,12 +148,15 @@ def test_a_prefix_may_be_longer_than_a_translation(engine):
     ],
     ids=["parallel", "classic", "normalized"],
 )
+
+
+@NETWORKS
 @pytest.mark.parametrize("load", [Translator.load, load_translator])
 def test_gates_are_those_of_the_translation(make_run, options, load):
     """Catches: states that are not the network's, tokens in the wrong order, a layer
-    that reads another's input; weights that are not those of the graphs."""
+    that reads another's input."""
     translator = load(make_run(**options))
-    model, config = translator.model, translator.config.model
+    config = translator.config.model
     [result] = translator.translate_sentences([SENTENCE])
     tokens = result.hypotheses[0].tokens
     traces = read_gates(translator, SENTENCE, tokens)
@@ -165,14 +170,53 @@ def test_gates_are_those_of_the_translation(make_run, options, load):
         np.testing.assert_array_equal(before[1:], h[:-1])
     forward, backward = traces[num_encoder - 2 : num_encoder]
     assert forward.tokens == backward.tokens[::-1] == result.source_tokens
-    ids = np.array([translator.tokenizer.ids(result.source_tokens)], np.int32)
-    mask = np.ones_like(ids, bool)
-    embedded = model.source_embedding(ids)
-    final = np.concatenate([forward.state[-1], backward.state[-1]])
-    expected = model.encoder(embedded, mask).state[0]
-    np.testing.assert_allclose(final, expected, atol=1e-5)
     assert traces[-1].tokens[1:] == tokens[:-1]
     assert traces[-1].tokens[0] == translator.tokenizer.tokens([BOS_ID])[0]
+
+
+@NETWORKS
+def test_gates_are_those_of_the_layers(make_run, options, monkeypatch):
+    """Catches: gates that change places; graphs whose cells are not those of Keras."""
+    translator = Translator.load(make_run(**options))
+    model, tokenizer = translator.model, translator.tokenizer
+    [result] = translator.translate_sentences([SENTENCE])
+    tokens = result.hypotheses[0].tokens
+    seen = {}
+
+    def note(cell, inputs, state):
+        gates, new_state = cell.gates(inputs, state), cell(inputs, [state])[0]
+        seen.setdefault(id(cell), []).append((*gates, state, new_state))
+        return new_state
+
+    source_ids = np.array([tokenizer.ids(result.source_tokens)], np.int32)
+    mask = np.ones_like(source_ids, bool)
+    outputs = model.source_embedding(source_ids)
+    for index, layer in enumerate(model.encoder.gru_layers):
+        for gru, order in ((layer.forward_layer, 1), (layer.backward_layer, -1)):
+            [state] = gru.cell.get_initial_state(batch_size=1)
+            for position in range(source_ids.shape[1])[::order]:
+                state = note(gru.cell, outputs[:, position], state)
+        outputs = model.encoder.run_layer(index, outputs, mask).outputs
+    monkeypatch.setattr(decoder, "run_cell", lambda *args: note(*args[:3]))
+    memory, state = model.encode(source_ids, mask)
+    for token_id in [BOS_ID, *tokenizer.ids(tokens)[:-1]]:
+        embedded = model.target_embedding(np.array([token_id], np.int32))
+        state = model.decoder.step(embedded, state, memory).state
+    traces = read_gates(translator, SENTENCE, tokens)
+    for trace, steps in zip(traces, seen.values(), strict=True):
+        for found, *expected in zip(trace[2:], *steps, strict=True):
+            np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-4)
+
+
+def test_gates_need_no_tensorflow(make_run, monkeypatch):
+    """Catches: seconds of import in a server at the first look, or an error in a
+    container without it."""
+    translator = load_translator(make_run())
+    [result] = translator.translate_sentences([SENTENCE])
+    for name in "tensorflow", "keras":
+        monkeypatch.setitem(sys.modules, name, None)
+    traces = read_gates(translator, SENTENCE, result.hypotheses[0].tokens)
+    assert traces[0].tokens == result.source_tokens
 
 
 @pytest.mark.parametrize(

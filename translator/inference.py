@@ -13,9 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from translator.array_search import Continuations, HypothesisArrays, Rows, Step
-from translator.checkpoints import BEST_NAME, load_weights
+from translator.checkpoints import BEST_NAME, load_weights, variable_arrays
 from translator.config import Config, SearchConfig
 from translator.errors import UserError
+from translator.light.weights import Weights
 from translator.model import Seq2Seq, build_model
 from translator.placeholders import NO_NAMES, CapitalRule
 from translator.search import Hypotheses, StepResult, beam_search
@@ -191,6 +192,19 @@ class Translator(SubwordTranslator):
         if not self.others:
             return super().__reduce__()
         return type(self).load_ensemble, ([self.folder, *self.others],)
+
+    def gate_readings(
+        self, source_ids: list[int], read_ids: list[int]
+    ) -> Sequence[tuple]:
+        """See `SubwordTranslator`; of the weights as they are now."""
+        if not self.has_gates:
+            return super().gate_readings(source_ids, read_ids)
+        from translator.light.gates import GateReader
+
+        weights = Weights(variable_arrays(self.model.weights), self.name)
+        vocabulary_size = self.tokenizer.vocabulary_size
+        reader = GateReader(weights, self.config.model, vocabulary_size)
+        return reader.read(source_ids, read_ids)
 
     def search_batch(
         self, source_ids: np.ndarray, search: SearchConfig

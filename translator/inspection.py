@@ -6,7 +6,7 @@ Shapes: S source length, T target length, U units.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -15,9 +15,6 @@ from translator.config import SearchConfig
 from translator.placeholders import PLACEHOLDERS
 from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, pad_ids
 from translator.translations import Hypothesis, SubwordTranslator
-
-if TYPE_CHECKING:  # the rest needs no TensorFlow
-    from translator.inference import Translator
 
 # Next tokens looked at for each alternative: some continue a word, or begin the same.
 _CANDIDATES_PER_ALTERNATIVE = 4
@@ -200,7 +197,7 @@ def alternatives(
 
 
 def read_gates(
-    translator: "Translator",
+    translator: SubwordTranslator,
     sentence: str,
     target_tokens: Sequence[str],
     is_protected: bool = True,
@@ -208,7 +205,7 @@ def read_gates(
     """Reads a sentence and its translation once more, and notes every gate.
 
     Args:
-        translator: Of one network, in TensorFlow.
+        translator: Of one network, in TensorFlow or of a run folder.
         sentence: What was translated.
         target_tokens: Subwords of its translation, `</s>` at the end.
         is_protected: As of its `SentenceTranslation`.
@@ -221,68 +218,18 @@ def read_gates(
     Raises:
         ValueError: A translator without gates: see its `has_gates`.
     """
-    if not translator.has_gates:
-        raise ValueError(
-            f"the gates of {translator.name} cannot be read. Use the run folder of one "
-            "network."
-        )
     if isinstance(target_tokens, str):
         raise TypeError("target_tokens should be a list of subwords. Received: a text.")
-    model, tokenizer = translator.model, translator.tokenizer
+    tokenizer = translator.tokenizer
     prepared = translator.prepare(sentence, is_protected)
     [ids] = tokenizer.encode_batch([prepared.text])
     if ids == [EOS_ID] or prepared.is_copy:
         return []
-    source_ids = np.array([ids], np.int32)
-    mask = np.ones_like(source_ids, bool)
-    tokens = tokenizer.tokens(ids)
-    traces = []
-    outputs = model.source_embedding(source_ids)  # (1, S, E)
-    for index, layer in enumerate(model.encoder.gru_layers):
-        for direction, gru, order in (
-            ("forward", layer.forward_layer, 1),
-            ("backward", layer.backward_layer, -1),
-        ):
-            recorder = _Recorder()
-            [state] = gru.cell.get_initial_state(batch_size=1)
-            for position in range(len(tokens))[::order]:
-                state = recorder.run_cell(gru.cell, outputs[:, position], state)
-            name = f"encoder {index + 1}, {direction}"
-            traces += recorder.traces([name], tokens[::order])
-        outputs = model.encoder.run_layer(index, outputs, mask).outputs
-    recorder = _Recorder()
-    memory, state = model.encode(source_ids, mask)
     read_ids = [BOS_ID, *tokenizer.ids(target_tokens)[:-1]]
-    for token_id in read_ids:
-        embedded = model.target_embedding(np.array([token_id], np.int32))
-        state = model.decoder.step(embedded, state, memory, recorder.run_cell).state
-    names = [f"decoder {n + 1}" for n in range(model.decoder.num_layers)]
-    return traces + recorder.traces(names, tokenizer.tokens(read_ids))
-
-
-class _Recorder:
-    """Runs cells, and notes what they do."""
-
-    def __init__(self):
-        self._steps: dict[int, list[tuple]] = {}
-
-    def run_cell(self, cell, inputs, state, recurrent_mask=None):
-        """As `decoder.run_cell`, without masks."""
-        gates = cell.gates(inputs, state)
-        [new_state] = cell(inputs, [state])[1]
-        self._steps.setdefault(id(cell), []).append((*gates, state, new_state))
-        return new_state
-
-    def traces(self, names: Sequence[str], tokens: list[str]) -> list[GateTrace]:
-        """Returns what each cell did, in the order in which they ran first."""
-        return [
-            GateTrace(
-                name,
-                tokens,
-                *(np.concatenate(part) for part in zip(*steps, strict=True)),
-            )
-            for name, steps in zip(names, self._steps.values(), strict=True)
-        ]
+    return [
+        GateTrace(name, tokenizer.tokens(own_ids), *arrays)
+        for name, own_ids, *arrays in translator.gate_readings(ids, read_ids)
+    ]
 
 
 def _next_ids(

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,13 @@ _CGROUP = Path("/sys/fs/cgroup")
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
-def import_tensorflow(is_alone: bool = True) -> None:
+def import_tensorflow() -> None:
     """Imports TensorFlow in silence.
 
     Its C++ side writes some lines (oneDNN, missing CUDA drivers) straight to the
     standard error of the process, before any log level is read; they are discarded,
     for the time of the import alone. A user who sets `TF_CPP_MIN_LOG_LEVEL` sees all
     that TensorFlow has to say. A failing import raises as always.
-
-    Args:
-        is_alone: Whether no other thread has to say anything meanwhile, as those of a
-            server do: then the lines are not discarded.
     """
     # The user's own Keras may have another backend.
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -50,7 +46,7 @@ def import_tensorflow(is_alone: bool = True) -> None:
 
         return
     os.environ[_LEVEL] = "3"
-    with silent_stderr() if is_alone else nullcontext(), no_collections():
+    with silent_stderr(), no_collections():
         import tensorflow
 
         # The CUDA libraries are looked for, and missed aloud, at the first question.

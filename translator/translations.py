@@ -239,6 +239,19 @@ class TextTranslator(ABC):
             )
         return type(self).load, (self.folder.resolve(),)
 
+    def gate_readings(
+        self, source_ids: list[int], read_ids: list[int]
+    ) -> Sequence[tuple]:
+        """Returns what each GRU did: see `light.gates.GateReader`.
+
+        Raises:
+            ValueError: It has none: see `has_gates`.
+        """
+        raise ValueError(
+            f"the gates of {self.name} cannot be read. Use the run folder of one "
+            "network."
+        )
+
     @abstractmethod
     def search_sentences(
         self,

@@ -237,7 +237,7 @@ class ParallelDecoder(_Decoder):
             self.dropout(features, training=training), attention_weights
         )
 
-    def step(self, inputs, state, memory, run_cell=run_cell):
+    def step(self, inputs, state, memory):
         """Advances by one token.
 
         Args:
@@ -245,7 +245,6 @@ class ParallelDecoder(_Decoder):
             state: From `initial_state` or the step before, `num_rows` rows.
             memory: `AttentionMemory` of `batch_size` sentences; `num_rows` is a
                 multiple of it, the rows of one sentence beside each other.
-            run_cell: What runs each cell in turn, for those who want to watch.
 
         Returns:
             `DecoderStep`.
@@ -344,10 +343,10 @@ class ClassicDecoder(_Decoder):
             tf.transpose(weight_steps.stack(), [1, 0, 2]),  # (B, T, S)
         )
 
-    def step(self, inputs, state, memory, run_cell=run_cell):
+    def step(self, inputs, state, memory):
         """Advances by one token: as `ParallelDecoder.step`."""
         masks = [(None, None)] * len(self.cells)
-        hidden, state, weights = self._advance(inputs, state, memory, masks, run_cell)
+        hidden, state, weights = self._advance(inputs, state, memory, masks)
         return DecoderStep(self.readout(hidden), state, weights)
 
     def _masks(self, cell, state):
@@ -359,7 +358,7 @@ class ClassicDecoder(_Decoder):
             input_mask = self.dropout(tf.ones_like(state), training=True)
         return input_mask, cell.recurrent_mask(state)
 
-    def _advance(self, inputs, state, memory, masks, run_cell=run_cell):
+    def _advance(self, inputs, state, memory, masks):
         """One step up to the readout: `(N, U + D)`, the state, the weights."""
         *states, context_vector = state
         outputs = ops.concatenate([inputs, context_vector], axis=-1)

@@ -41,7 +41,12 @@ Attend = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def write_step(
-    graph: Graph, weights: Weights, config: ModelConfig, vocabulary_size: int
+    graph: Graph,
+    weights: Weights,
+    config: ModelConfig,
+    vocabulary_size: int,
+    *,
+    with_gates: bool = False,
 ) -> None:
     """Writes a step of the decoder, the output layer and the choice of the best.
 
@@ -51,7 +56,8 @@ def write_step(
     replaced by those of the previous step.
 
     Outputs: `log_probs`, `(N, num_best)`, the best first; `best_ids`, int64, likewise;
-    `attention_weights`, `(N, S)`; and the states of all rows, `new_state_0`, ... .
+    `attention_weights`, `(N, S)`; and the states of all rows, `new_state_0`, ... . With
+    gates, those of each layer: `gates_0_update_gate`, `(N, U)`, ... .
     """
     ids, rows, places = (
         graph.input(name, np.int64, ["N"]) for name in ("ids", "rows", "places")
@@ -78,6 +84,9 @@ def write_step(
     graph.output("attention_weights", attention_weights, ["N", "S"])
     for index, (state, width) in enumerate(zip(states, step.state_widths, strict=True)):
         graph.output(f"new_state_{index}", state, ["N", width])
+    for index, cell in enumerate(step.cells if with_gates else []):
+        for part, gate in cell.last_gates._asdict().items():
+            graph.output(f"gates_{index}_{part}", gate, ["N", cell.units])
 
 
 class _Step(ABC):

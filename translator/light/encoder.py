@@ -3,6 +3,8 @@
 Shapes: B batch, S source length, E embedding dim, U units of one direction.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import onnx
 
@@ -20,7 +22,7 @@ from translator.light.graph import (
     transpose,
     where,
 )
-from translator.light.gru import Cell
+from translator.light.gru import Cell, Gates
 from translator.light.weights import Weights
 
 # Score of a position that is none: its weight is exactly 0 in float32.
@@ -28,7 +30,12 @@ _LOWEST = np.float32(-1e9)
 
 
 def write_encoder(
-    graph: Graph, weights: Weights, config: ModelConfig, vocabulary_size: int
+    graph: Graph,
+    weights: Weights,
+    config: ModelConfig,
+    vocabulary_size: int,
+    *,
+    with_gates: bool = False,
 ) -> None:
     """Writes embedding, encoder, bridge and the attention's memory into a graph.
 
@@ -37,7 +44,8 @@ def write_encoder(
 
     Outputs: `keys` and `values`, see `Attention.memory`; `mask_scores`, `(B, 1, 1, S)`,
     0 at tokens and very low at padding; the decoder's first states `state_0`,
-    `state_1`, ... .
+    `state_1`, ... . With gates, what each cell does: `forward_0_update_gate`,
+    `(S, B, U)`, ... , and `forward_0_state`.
     """
     source_ids = graph.input("source_ids", np.int64, ["B", "S"])
     lengths = graph.input("source_lengths", np.int32, ["B"])
@@ -46,8 +54,12 @@ def write_encoder(
     outputs = graph.rows(embeddings, transpose(source_ids, [1, 0]))  # (S, B, E)
     for index in range(config.num_encoder_layers):
         cells = _encoder_cells(weights, config, index)
-        run = _scan_layer if config.layer_normalization else _gru_layer
-        layer_outputs, last = run(outputs, cells, lengths, is_token)
+        if with_gates:
+            names = [f"{way}_{index}" for way in ("forward", "backward")]
+            layer_outputs, last = _scan_layer(outputs, cells, lengths, is_token, names)
+        else:
+            run = _scan_layer if config.layer_normalization else _gru_layer
+            layer_outputs, last = run(outputs, cells, lengths, is_token)
         outputs = layer_outputs + outputs if index else layer_outputs  # (S, B, 2U)
     keys, values = Attention(weights, config).memory(transpose(outputs, [1, 0, 2]))
     mask_scores = where(add_axis(is_token, 1, 2), np.float32(0), _LOWEST)
@@ -91,36 +103,54 @@ def _gru_layer(inputs: Tensor, cells: list[Cell], lengths: Tensor, is_token: Ten
     return outputs, flatten(transpose(states, [1, 0, 2]), axis=1)
 
 
-def _scan_layer(inputs: Tensor, cells: list[Cell], lengths: Tensor, is_token: Tensor):
-    """As `_gru_layer`, with a loop over `Cell.step`: for layer normalisation."""
+def _scan_layer(
+    inputs: Tensor,
+    cells: list[Cell],
+    lengths: Tensor,
+    is_token: Tensor,
+    names: Sequence[str] = (),
+):
+    """As `_gru_layer`, with a loop over `Cell.step`: for layer normalisation.
+
+    Args:
+        names: Of the cells, if their states and gates are to be outputs.
+    """
     graph = inputs.graph
     mask = add_axis(transpose(is_token, [1, 0]), 2)  # (S, B, 1)
     sizes = graph.node("Shape", inputs, start=0, end=2)
     all_outputs, last_states = [], []
     for cell, direction in zip(cells, (0, 1), strict=True):
         width = 3 * cell.units
-        projected = cell.project(graph.dense(flatten(inputs, 2), cell.kernel))
+        product = graph.dense(flatten(inputs, 2), cell.kernel, cell.product_bias)
+        projected = cell.project(product)
         projected = reshape(projected, concat([sizes, graph.constant([width])]))
         first_state = graph.node(
             "Expand", np.zeros((1, cell.units), np.float32), _batch_by_one(lengths)
         )
-        last, outputs = graph.node(
+        num_steps_outputs = 1 + len(Gates._fields) if names else 1
+        last, outputs, *gates = graph.node(
             "Scan",
             first_state,
             projected,
             mask,
-            num_outputs=2,
-            body=_scan_body(cell, f"body_of_{projected.name}"),
+            num_outputs=1 + num_steps_outputs,
+            body=_scan_body(cell, f"body_of_{projected.name}", bool(names)),
             num_scan_inputs=2,
             scan_input_directions=[direction] * 2,
-            scan_output_directions=[direction],
+            scan_output_directions=[direction] * num_steps_outputs,
         )
         all_outputs.append(outputs)
         last_states.append(last)
+        if names:
+            parts = zip(("state", *Gates._fields), (outputs, *gates), strict=True)
+            for part, tensor in parts:
+                graph.output(
+                    f"{names[direction]}_{part}", tensor, ["S", "B", cell.units]
+                )
     return concat(all_outputs), concat(last_states)
 
 
-def _scan_body(cell: Cell, name: str) -> Graph:
+def _scan_body(cell: Cell, name: str, with_gates: bool) -> Graph:
     """One step that padding leaves out: the state stays, the output is zero."""
     body = Graph(name)
     state = body.input(f"{name}/state", np.float32, ["B", cell.units])
@@ -131,6 +161,8 @@ def _scan_body(cell: Cell, name: str) -> Graph:
     body.output(f"{name}/new_state", where(is_token, new_state, state), shape)
     output = where(is_token, new_state, np.float32(0))
     body.output(f"{name}/output", output, shape)
+    for part, gate in cell.last_gates._asdict().items() if with_gates else ():
+        body.output(f"{name}/{part}", gate, shape)
     return body
 
 

@@ -3,11 +3,21 @@
 Shapes: N rows, U units.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from translator.config import ModelConfig
 from translator.light.graph import Tensor, reshape, sigmoid, split, tanh
 from translator.light.weights import Weights
+
+
+class Gates(NamedTuple):
+    """What decides a step: see `layers.gru.Gates`; each `(N, U)`."""
+
+    update_gate: Tensor
+    reset_gate: Tensor
+    candidate_state: Tensor
 
 
 class Cell:
@@ -19,7 +29,12 @@ class Cell:
         input_dim: Width of its input.
         units: Width U of its state.
         config: For its convention and layer normalisation.
+
+    Attributes:
+        last_gates: Those of the latest `step`.
     """
+
+    last_gates: Gates
 
     def __init__(
         self,
@@ -59,6 +74,10 @@ class Cell:
             projected: From `project`, shape `(N, 3 * units)`.
             state: The state before it, of absolute values up to 1, shape `(N, units)`.
         """
+        update_gate, _, candidate = self.last_gates = self._gates(projected, state)
+        return candidate + update_gate * (state - candidate)
+
+    def _gates(self, projected: Tensor, state: Tensor) -> Gates:
         inputs_zr, inputs_h = split(projected, [2 * self.units, self.units])
         if self.reset_after:
             past_zr, past_h = split(
@@ -72,8 +91,7 @@ class Cell:
             seen = reset_gate * past_h
         else:
             seen = self._past(reset_gate * state, 2, 3)
-        candidate = tanh(inputs_h + seen)
-        return candidate + update_gate * (state - candidate)
+        return Gates(update_gate, reset_gate, tanh(inputs_h + seen))
 
     def _past(self, state: Tensor, first: int, last: int) -> Tensor:
         """U h + d for some of the gates."""

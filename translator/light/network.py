@@ -13,6 +13,7 @@ def make_graphs(
     vocabulary_size: int,
     *,
     is_int8: bool = False,
+    with_gates: bool = False,
 ) -> tuple[bytes, bytes]:
     """Returns the encoder and the decoder's step, as they stand in an ONNX folder.
 
@@ -21,12 +22,13 @@ def make_graphs(
         config: Options of the network.
         vocabulary_size: Number of subwords.
         is_int8: See `export_onnx`.
+        with_gates: Whether they give away what their cells do, for `light.gates`.
 
     Raises:
         UserError: The weights are not those of such a network.
     """
     encoder = (Int8TableGraph if is_int8 else Graph)("encoder")
     step = (Int8Graph if is_int8 else Graph)("step")
-    write_encoder(encoder, weights, config, vocabulary_size)
-    write_step(step, weights, config, vocabulary_size)
+    for graph, write in ((encoder, write_encoder), (step, write_step)):
+        write(graph, weights, config, vocabulary_size, with_gates=with_gates)
     return encoder.model().SerializeToString(), step.model().SerializeToString()

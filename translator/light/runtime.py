@@ -4,6 +4,7 @@ Shapes: B batch, S source length, M rows of the previous step, N rows of this on
 places (the most rows that a sentence of the batch has).
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,16 +20,10 @@ from translator.array_search import (
     Rows,
     Step,
 )
-from translator.checkpoints import (
-    BEST_NAME,
-    assign_arrays,
-    load_arrays,
-    load_run_config,
-)
+from translator.checkpoints import BEST_NAME, load_arrays, load_run_config
 from translator.config import SearchConfig
 from translator.errors import UserError
 from translator.light.weights import Weights
-from translator.startup import import_tensorflow
 from translator.tokenizer import PAD_ID
 from translator.translations import (
     SubwordTranslator,
@@ -37,12 +32,12 @@ from translator.translations import (
 )
 
 if TYPE_CHECKING:
-    from translator.model import Seq2Seq
+    from translator.light.gates import GateReader
 
 ENCODER_NAME = "encoder.onnx"
 STEP_NAME = "step.onnx"
 FORMAT_VERSION = 1
-_MEMORY_NAMES = ("keys", "values", "mask_scores")
+MEMORY_NAMES = ("keys", "values", "mask_scores")
 # Share of the memory's sentences that must be over before they are dropped from it:
 # below, the copy costs more than it saves.
 _LEAST_SHARE_OVER = 0.25
@@ -63,7 +58,7 @@ class _State(NamedTuple):
     """What is carried from step to step.
 
     Fields:
-        memory: Arrays of `_MEMORY_NAMES`, one row a sentence.
+        memory: Arrays of `MEMORY_NAMES`, one row a sentence.
         memory_rows: int64, shape `(batch_size,)`: each sentence's row in them.
         states: The decoder's states, each `(M, ...)`.
     """
@@ -81,8 +76,8 @@ class OnnxTranslator(SubwordTranslator):
         step: Session of the decoder step's graph.
         parts: Tokenizer, options, name and card.
         num_threads: How many batches are searched at the same time.
-        weights: Those of the run that the graphs were made from. Without them, or
-            without TensorFlow, gates cannot be read.
+        weights: Those of the run that the graphs were made from. Without them gates
+            cannot be read.
 
     Example:
         >>> translator = OnnxTranslator.load("exports/en-es")  # doctest: +SKIP
@@ -104,7 +99,7 @@ class OnnxTranslator(SubwordTranslator):
         self._encoder = encoder
         self._step = step
         self._weights = weights
-        self.has_gates = bool(weights and find_spec("tensorflow"))
+        self.has_gates = weights is not None
 
     @classmethod
     def load(cls, path: str | Path, num_threads: int | None = None) -> Self:
@@ -140,19 +135,25 @@ class OnnxTranslator(SubwordTranslator):
             )
         else:
             graphs = (path / ENCODER_NAME, path / STEP_NAME)
-        translator = cls(*map(_open, graphs), parts, num_threads, weights)
+        translator = cls(*map(open_graph, graphs), parts, num_threads, weights)
         translator.folder = path
         return translator
 
-    @cached_property
-    def model(self) -> "Seq2Seq":
-        """The network of a run in TensorFlow, loaded at the first look at its gates."""
-        import_tensorflow(is_alone=False)
-        from translator.model import build_model
+    def gate_readings(
+        self, source_ids: list[int], read_ids: list[int]
+    ) -> Sequence[tuple]:
+        """See `SubwordTranslator`."""
+        if not self.has_gates:
+            return super().gate_readings(source_ids, read_ids)
+        return self._gate_reader.read(source_ids, read_ids)
 
-        model = build_model(self.config.model, self.tokenizer.vocabulary_size)
-        assign_arrays(model.weights, self._weights.arrays, self._weights.origin)
-        return model
+    @cached_property
+    def _gate_reader(self) -> "GateReader":
+        """Made at the first look at the gates."""
+        from translator.light.gates import GateReader
+
+        vocabulary_size = self.tokenizer.vocabulary_size
+        return GateReader(self._weights, self.config.model, vocabulary_size)
 
     def search_batch(
         self, source_ids: np.ndarray, search: SearchConfig
@@ -165,7 +166,7 @@ class OnnxTranslator(SubwordTranslator):
         lengths = (source_ids != PAD_ID).sum(axis=1, dtype=np.int32)
         inputs = {"source_ids": source_ids.astype(np.int64), "source_lengths": lengths}
         outputs = self._encoder.run(None, inputs)
-        num_memory = len(_MEMORY_NAMES)
+        num_memory = len(MEMORY_NAMES)
         memory, states = outputs[:num_memory], outputs[num_memory:]
         return self._advance, _State(memory, np.arange(len(lengths)), states)
 
@@ -180,7 +181,7 @@ class OnnxTranslator(SubwordTranslator):
             "grid": grid,
             "num_best": np.array([min(num_best, self.tokenizer.vocabulary_size)]),
         }
-        inputs |= zip(_MEMORY_NAMES, state.memory, strict=True)
+        inputs |= zip(MEMORY_NAMES, state.memory, strict=True)
         inputs |= {f"state_{i}": value for i, value in enumerate(state.states)}
         log_probs, ids, weights, *states = self._step.run(None, inputs)
         return Continuations(log_probs, ids, weights, state._replace(states=states))
@@ -222,7 +223,7 @@ def _places(owners: np.ndarray, num_owners: int) -> tuple[np.ndarray, np.ndarray
     return grid.reshape(num_owners, width), places
 
 
-def _open(graph: Path | bytes) -> onnxruntime.InferenceSession:
+def open_graph(graph: Path | bytes) -> onnxruntime.InferenceSession:
     """Opens a graph, to run on the thread that calls it.
 
     Raises:

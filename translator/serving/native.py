@@ -306,8 +306,8 @@ async def _look_inside(
     if body.gates:
         if not translator.has_gates:
             raise UserError(
-                f"{model.name} does not give its gates away, as it is an export, or "
-                "TensorFlow is not installed. Serve the run folder where it is."
+                f"{model.name} does not give its gates away, as it is an export. Serve "
+                "the run folder."
             )
         tokens = sentence.hypotheses[0].tokens
         sentence_answer.gates = await service.look_inside(

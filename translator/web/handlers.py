@@ -398,7 +398,7 @@ class Handlers:
                 return NOTHING, None, hidden, hidden, hidden, ""
             translator = self.find(shown.title)
             if not translator.has_gates:
-                told = _refusal("there are no gates in exports, nor without TensorFlow")
+                told = _refusal("there are no gates in exports")
                 return told, None, hidden, hidden, hidden, ""
             tokens = shown.hypotheses[sentence].tokens
             traces = read_gates(translator, own.source_text, tokens, own.is_protected)
