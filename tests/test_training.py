@@ -1137,9 +1137,27 @@ def test_a_run_goes_on_when_its_corpus_is_gone(tmp_path):
 def test_a_trained_model_is_not_overwritten(finished, tmp_path):
     """Catches: a second training into the folder of the first, without a word."""
     shutil.copytree(finished, tmp_path / "run")
-    with pytest.raises(UserError, match="holds a trained model"):
+    with pytest.raises(UserError, match="is there already"):
         train(number_options(), str(tmp_path / "run"))
     assert saved_progress(tmp_path / "run") == saved_progress(finished)
+
+
+def test_a_run_goes_on_with_its_own_options(finished, tmp_path):
+    """Catches: another learning rate, or another network, in the middle of a run."""
+    shutil.copytree(finished, tmp_path / "run")
+    other = number_options(learning_rate=0.5)
+    with pytest.raises(UserError, match="keeps its options: learning_rate"):
+        train(other, tmp_path / "run", resume=True)
+    assert saved_progress(tmp_path / "run") == saved_progress(finished)
+
+
+def test_a_run_that_did_not_begin_leaves_nothing(tmp_path):
+    """Catches: a folder that can be neither trained into again nor resumed."""
+    path = tmp_path / "few.en-es.tsv"
+    path.write_text("one\tuno\n", "utf-8")
+    with pytest.raises(UserError, match="too few pairs"):
+        train(make_config(options={"corpus": (str(path),)}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_signals_are_left_alone_in_other_threads():

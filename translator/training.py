@@ -53,6 +53,11 @@ from translator.precision import (
 )
 from translator.preparation import find_strategy, prepare_run
 from translator.reporting import ProgressBar, RunLog
+from translator.run_folder import (
+    check_new,
+    removed_if_untrained,
+    resumed_options,
+)
 from translator.schedules import learning_rate
 from translator.scoring import make_bleu
 from translator.startup import release_memory
@@ -495,20 +500,25 @@ def train(config: Config, run_dir: str | Path, *, resume: bool = False) -> None:
 
     Args:
         config: The options. When resuming, those that shape the run (data, model,
-            seed) must be the saved ones.
-        run_dir: The run folder.
+            seed) must be the saved ones, if they are given.
+        run_dir: The run folder; a new run's is missing or empty.
         resume: Go on from the folder's last checkpoint.
 
     Raises:
-        UserError: Bad data or options; nothing to resume, or a trained model in the
-            folder of a new run.
+        UserError: Bad data or options; nothing to resume, or another model's options;
+            something in the folder of a new run.
     """
     run_dir = Path(run_dir)
-    if not resume and any((run_dir / name).exists() for name in (BEST_NAME, LAST_NAME)):
-        raise UserError(
-            f"{run_dir} holds a trained model. Choose another folder, or go on with it "
-            "by resume."
-        )
+    if resume:
+        config = resumed_options(run_dir, config)
+        _train(config, run_dir, resume=True)
+        return
+    check_new(run_dir, config)
+    with removed_if_untrained(run_dir):
+        _train(config, run_dir, resume=False)
+
+
+def _train(config: Config, run_dir: Path, *, resume: bool) -> None:
     # Plain lines in a notebook too: the live display there needs ipywidgets.
     console = Console(stderr=True, force_jupyter=False)
     strategy, num_parts = find_strategy(console, config.training.batch_tokens)

@@ -166,28 +166,6 @@ def test_a_run_is_not_overwritten(command, training, run_dir):
     assert len(training) == 1
 
 
-@pytest.mark.parametrize("resume", [False, True], ids=["new", "resumed"])
-@pytest.mark.parametrize("made", ["data", "checkpoints", "checkpoints/last.npz"])
-def test_a_run_that_did_not_begin_leaves_nothing(
-    command, training, run_dir, monkeypatch, made, resume
-):
-    """Catches: a folder that can be neither trained into again nor resumed, because
-    the corpus has a bad line; a run deleted that has trained."""
-
-    def fail(settings, run_dir, **_):
-        (run_dir / made).mkdir(parents=True)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(sys.modules["translator.training"], "train", fail)
-    if resume:
-        outcome = command("train", "--output", run_dir, "--resume")
-    else:
-        (run_dir / "config.json").unlink()
-        outcome = command("train", *CORPUS, "--output", run_dir)
-    assert outcome.status == 130
-    assert run_dir.exists() == (resume or made.endswith("last.npz"))
-
-
 def test_a_preset_does_not_change_how_long_a_resumed_run_takes(
     command, training, run_dir
 ):
