@@ -5,8 +5,8 @@ import numpy as np
 from translator.array_search import Continuations
 from translator.config import make_config
 from translator.placeholders import NO_NAMES, PLACEHOLDERS
+from translator.subword_translator import SubwordTranslator
 from translator.tokenizer import Tokenizer
-from translator.translations import SubwordTranslator
 
 _TEXTS = (
     "Where is the red house? It is near the old river.",

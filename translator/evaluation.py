@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from rich import box
 from rich.console import Group
@@ -41,6 +41,7 @@ from translator.scoring import (
     score_tokenized,
 )
 from translator.text import normalize_text
+from translator.translations import AnyTranslator
 from translator.words import split_words
 
 # Words of the source sentence, from and to. The last bin has no end.
@@ -54,14 +55,6 @@ USUAL_COUNT = 3
 
 # Sentences between calls of `progress`: enough to fill batches of one length.
 _CHUNK_SIZE = 512
-
-
-class SomeTranslator(Protocol):
-    """What `evaluate` needs of a translator; see `translator.translations`."""
-
-    def translate(
-        self, texts: Sequence[str], search: SearchConfig | None = None
-    ) -> Sequence[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -348,7 +341,7 @@ def read_file_set(source: Path, references: Sequence[Path]) -> EvaluationSet:
 
 
 def evaluate(
-    translator: SomeTranslator,
+    translator: AnyTranslator,
     test: EvaluationSet,
     search: SearchConfig | None = None,
     progress: Callable[[int], None] | None = None,
@@ -390,7 +383,7 @@ def evaluate(
 
 
 def _translate(
-    translator: SomeTranslator,
+    translator: AnyTranslator,
     sources: Sequence[str],
     search: SearchConfig | None,
     progress: Callable[[int], None] | None,

@@ -37,13 +37,9 @@ from translator.text import (
     NORMALIZATION_RULES,
     normalize_text,
 )
+from translator.text_translator import TextTranslator
 from translator.tokenizer import EOS_ID, PAD_ID, UNK_ID, Tokenizer
-from translator.translations import (
-    Hypothesis,
-    SentenceTranslation,
-    TextTranslator,
-    blank_translation,
-)
+from translator.translations import Hypothesis, SentenceTranslation, blank_translation
 
 WeightsKind = Literal["float32", "float16", "int8"]
 # The axis of a matrix along which numbers of 8 bits share a scale, by its name.

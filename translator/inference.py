@@ -20,13 +20,9 @@ from translator.light.weights import Weights
 from translator.model import Seq2Seq, build_model
 from translator.placeholders import NO_NAMES, CapitalRule
 from translator.search import Hypotheses, StepResult, beam_search
+from translator.subword_translator import SubwordTranslator, TranslatorParts, load_parts
 from translator.text import MAX_SENTENCE_CHARACTERS
 from translator.tokenizer import PAD_ID, Tokenizer
-from translator.translations import (
-    SubwordTranslator,
-    TranslatorParts,
-    load_parts,
-)
 
 # What a search may be told besides its beam size.
 _NUMBERS = ("length_penalty", "max_length_factor", "max_length_extra")

@@ -13,8 +13,9 @@ import numpy as np
 from translator.array_search import Choice, beam_search
 from translator.config import SearchConfig
 from translator.placeholders import PLACEHOLDERS
+from translator.subword_translator import SubwordTranslator
 from translator.tokenizer import BOS_ID, EOS_ID, PAD_ID, pad_ids
-from translator.translations import Hypothesis, SubwordTranslator
+from translator.translations import Hypothesis
 
 # Next tokens looked at for each alternative: some continue a word, or begin the same.
 _CANDIDATES_PER_ALTERNATIVE = 4

@@ -11,7 +11,7 @@ from translator.checkpoints import (
     saved_versions,
 )
 from translator.errors import UserError
-from translator.translations import TextTranslator
+from translator.text_translator import TextTranslator
 
 # The files that a model of any kind is loaded from; `*` is a version.
 _FILES = (

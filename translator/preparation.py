@@ -38,9 +38,9 @@ from translator.starting import (
     start_weights,
 )
 from translator.startup import count_cores, keep_memory, set_threads
+from translator.subword_translator import load_parts
 from translator.text import MAX_SENTENCE_CHARACTERS
 from translator.tokenizer import Tokenizer
-from translator.translations import load_parts
 
 # Development pairs: of fewer, BLEU has an interval of some ten points.
 _FEWEST_DEV = 100

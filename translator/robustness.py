@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 from rich import box
 from rich.table import Table
@@ -26,6 +26,7 @@ from translator.corpus.pairs import Pair
 from translator.disk import write_json
 from translator.languages import has_spaces
 from translator.scoring import make_bleu
+from translator.translations import AnyTranslator
 from translator.words import WORD, split_words
 
 ROBUSTNESS_NAME = "robustness.json"
@@ -41,14 +42,6 @@ _FIRST_NAME = re.compile(r"\b[A-Z]\w\w+\b")
 _NAMES = ("Oyelaran", "Ksenija", "Tavita", "Brzozka", "Anneli", "Quispe", "Imanol")
 _EMOJI = ("😀", "🎉", "👍", "🚲", "❤️")
 _URLS = ("https://example.org/a/17?b=2", "www.example.com", "http://example.net/x-y")
-
-
-class TextTranslator(Protocol):
-    """What `measure_robustness` needs; see `translator.translations`."""
-
-    def translate(
-        self, texts: Sequence[str], search: SearchConfig | None = None
-    ) -> Sequence[Any]: ...
 
 
 class Altered(NamedTuple):
@@ -247,7 +240,7 @@ def _replace_on_both(pair: Pair, old: str, new: str) -> Pair:
 
 
 def measure_robustness(
-    translator: TextTranslator,
+    translator: AnyTranslator,
     sources: Sequence[str],
     references: Sequence[str],
     search: SearchConfig | None = None,

@@ -3,7 +3,8 @@
 import numpy as np
 
 from translator.config import SearchConfig
-from translator.translations import Hypothesis, SentenceTranslation, TextTranslator
+from translator.text_translator import TextTranslator
+from translator.translations import Hypothesis, SentenceTranslation
 
 
 class Echo(TextTranslator):

@@ -6,7 +6,8 @@ import numpy as np
 
 from translator.config import SearchConfig
 from translator.errors import UserError
-from translator.translations import Hypothesis, SentenceTranslation, TextTranslator
+from translator.text_translator import TextTranslator
+from translator.translations import Hypothesis, SentenceTranslation
 
 
 class FakeTranslator(TextTranslator):

@@ -12,7 +12,7 @@ from translator.errors import UserError
 if TYPE_CHECKING:
     from translator.config import DataConfig
     from translator.evaluation import EvaluationSet
-    from translator.translations import TextTranslator
+    from translator.text_translator import TextTranslator
 
 
 @config_options("search", are_of_run=True)

@@ -24,7 +24,7 @@ from translator.disk import new_folder
 from translator.light.network import make_graphs
 from translator.light.runtime import ENCODER_NAME, FORMAT_VERSION, STEP_NAME
 from translator.light.weights import Weights
-from translator.translations import load_parts
+from translator.subword_translator import load_parts
 
 
 def export_onnx(

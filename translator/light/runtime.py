@@ -24,12 +24,8 @@ from translator.checkpoints import BEST_NAME, load_arrays, load_run_config
 from translator.config import SearchConfig
 from translator.errors import UserError
 from translator.light.weights import Weights
+from translator.subword_translator import SubwordTranslator, TranslatorParts, load_parts
 from translator.tokenizer import PAD_ID
-from translator.translations import (
-    SubwordTranslator,
-    TranslatorParts,
-    load_parts,
-)
 
 if TYPE_CHECKING:
     from translator.light.gates import GateReader

@@ -12,11 +12,11 @@ import weakref
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from translator.config import SearchConfig
 from translator.startup import count_cores
-from translator.translations import Translation
+from translator.text_translator import TextTranslator
 
 # Characters translated together; what is left waits for the next batch.
 MAX_BATCH_CHARACTERS = 20_000
@@ -30,14 +30,6 @@ MAX_WAITING_CHARACTERS = 200_000
 
 class BusyError(Exception):
     """More is waiting than can be answered soon; or the server is about to stop."""
-
-
-class TextTranslator(Protocol):
-    """What a `Gatherer` needs; see `translator.translations`."""
-
-    def translate(
-        self, texts: Sequence[str], search: SearchConfig, num_hypotheses: int
-    ) -> list[Translation]: ...
 
 
 class _Job(NamedTuple):

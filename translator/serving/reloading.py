@@ -7,7 +7,7 @@ from pathlib import Path
 from translator.errors import UserError
 from translator.loading import ModelStamp, model_stamp
 from translator.serving.service import Service, warm_up
-from translator.translations import TextTranslator
+from translator.text_translator import TextTranslator
 
 # Seconds between two looks at the folders.
 INTERVAL = 2.0

@@ -13,7 +13,8 @@ from translator.errors import UserError
 from translator.languages import language_name
 from translator.serving.gathering import BusyError, Gatherer
 from translator.text import SplitText, printable
-from translator.translations import SentenceTranslation, TextTranslator, Translation
+from translator.text_translator import TextTranslator
+from translator.translations import SentenceTranslation, Translation
 
 # What a warm-up translates: it traces, and loads what is loaded at first use.
 _WARM_UP = ("Hello.", "Where is it? I do not know.")

@@ -10,13 +10,9 @@ from translator.config import SearchConfig
 from translator.errors import UserError
 from translator.placeholders import NUMBERS, PLACEHOLDERS, THINGS, CapitalRule, protect
 from translator.text import normalize_text
+from translator.text_translator import PreparedSentence, TextTranslator
 from translator.tokenizer import token_labels
-from translator.translations import (
-    Hypothesis,
-    PreparedSentence,
-    SentenceTranslation,
-    TextTranslator,
-)
+from translator.translations import Hypothesis, SentenceTranslation
 
 
 class Echo(TextTranslator):
