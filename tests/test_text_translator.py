@@ -95,6 +95,10 @@ GREEDY = SearchConfig(beam_size=1)
             "It is 24.100,5 or 3.14.",
         ),
         ("1,000!", None, "1.000!"),
+        ("2 + 2 = 4", None, None),
+        ("Anna & I like R&D.", "Anna and I like R&D.", "Anna and I like R&D."),
+        ("BREAD & TEA?", "Bread and tea?", "BREAD AND TEA?"),
+        ("Press Ctrl+C, {name}!", f"Press {FIRST}, {SECOND}!", None),
         (f"Is {FIRST} on a_b?", f"Is on {FIRST}?", "Is on a_b?"),
     ],
 )

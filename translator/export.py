@@ -29,7 +29,7 @@ from translator.config import DataConfig, SearchConfig
 from translator.disk import make_folder, write_json
 from translator.errors import RefusedWriteError, UserError
 from translator.inference import Translator, search_translations
-from translator.languages import has_ascii_digits
+from translator.languages import and_word, has_ascii_digits
 from translator.placeholders import PLACEHOLDERS, CapitalRule
 from translator.startup import silent_stderr
 from translator.text import (
@@ -135,6 +135,7 @@ class ServingModule(tf.Module):
             default_value=0,
         )
         self._number_marks = translator.number_marks
+        self._and_word = and_word(translator.source_language)
         self._has_ascii_digits = has_ascii_digits(translator.target_language)
         with silent_stderr():  # "use identity normalization"
             self.tokenizer = self._text.SentencepieceTokenizer(
@@ -266,7 +267,7 @@ class ServingModule(tf.Module):
     def _translate_folded(self, sentences):
         """Returns translations `(N,)` and their scores, of sentences in any letters."""
         text, is_upper = self._fold(sentences)
-        best = self._translate_nbest(text)
+        best = self._translate_nbest(self._spell_and(text))
         text = self._capitalize(best["translations"][:, 0], is_upper)
         return text, best["scores"][:, 0]
 
@@ -324,12 +325,18 @@ class ServingModule(tf.Module):
             originals = graph_placeholders.rewrite_numbers(
                 originals, *self._number_marks
             )
+        text = self._spell_and(text)
         return graph_placeholders.ProtectedSentences(text, originals), is_upper
 
     def _fold(self, sentences):
         if not self._capital_rule.folds:
             return sentences, tf.zeros_like(sentences == "", tf.bool)
         return graph_text.fold_capitals(sentences, self._languages[0])
+
+    def _spell_and(self, sentences):
+        if not self._and_word:
+            return sentences
+        return tf.strings.regex_replace(sentences, " & ", f" {self._and_word} ")
 
     def _capitalize(self, translations, is_upper):
         capitals = graph_text.capital_letters(translations, self._languages[1])

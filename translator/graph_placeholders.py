@@ -50,7 +50,7 @@ class ProtectedSentences(NamedTuple):
         """bool `(N,)`: whether there is nothing in it to translate."""
         codes = tf.strings.unicode_decode(self.text, "UTF-8")
         shapes = exchange(codes, _shape_table())
-        has_words = tf.strings.regex_full_match(shapes, f".*[0-9A-Za-z{UNCASED}].*")
+        has_words = tf.strings.regex_full_match(shapes, f".*[A-Za-z{UNCASED}].*")
         return self.has_originals & ~has_words
 
     @property

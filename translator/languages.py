@@ -66,6 +66,22 @@ def number_marks(code: str) -> NumberMarks | None:
 
 
 @cache
+def and_word(code: str) -> str:
+    """Returns the word for "and" of a language, empty where that is not known.
+
+    **Source:** CLDR.
+
+    Example:
+        >>> and_word("en"), and_word("es"), and_word("ja")
+        ('and', 'y', '')
+    """
+    locale = _locale(code)
+    pattern = locale.list_patterns["standard"]["2"] if locale else ""
+    word = pattern.removeprefix("{0} ").removesuffix(" {1}")
+    return word if word.isalpha() else ""
+
+
+@cache
 def has_ascii_digits(code: str) -> bool:
     """Returns whether a language writes 0 to 9 as such, as far as is known."""
     locale = _locale(code)

@@ -48,6 +48,11 @@ UNCASED, _COMBINING = "\x05\x06"
 _PICTURE, _JOINER, _KEYCAP, _QUOTE = '\x01\x02\x03"'
 # The first and the last of some that nothing else tells about.
 _RANGES = (
+    (_PICTURE, "\u00a7\u00a7"),
+    (_PICTURE, "\u00a9\u00a9"),
+    (_PICTURE, "\u00ae\u00ae"),
+    (_PICTURE, "\u2122\u2122"),
+    (_PICTURE, "\u2190\u21ff"),
     (_PICTURE, "\u231a\u23ff"),
     (_PICTURE, "\u25a0\u25ff"),
     (_PICTURE, "\u2600\u27bf"),
@@ -81,13 +86,24 @@ _ADDRESSES = (
     rf"[@#][\w{UNCASED}{_COMBINING}]+",
     rf"{_EMOJI}(?:{_EMOJI}|{_JOINER})*",  # several without a space
 )
+# What programs and their messages have. No mark here begins inside of a word (`\B`).
+_MARKUP = (
+    r"`[^`]{1,80}`",
+    r"\{\{[^{}]{1,80}\}\}|\$?\{[\w.:$-]{0,80}\}",  # {{ name }}, {name}, ${NAME}
+    r"%(?:\d\$)?(?:\(\w+\))?[dfisu@]\b",  # %s, %1$d, %(name)s
+    r"\$[A-Za-z_]\w+",
+    r"\B--[A-Za-z][\w-]*",  # an option
+    r"\*\.\w+",  # *.txt
+    r"\w+(?:\+\w+)+|[A-Z](?:\+\+|#)\B",  # Ctrl+C, C++
+    r"[+=<>|~^\\]+\B",  # by themselves
+)
 # B2B, my_file, F-16
 _CODE = r"[A-Za-z]+[\d_]\w*|[\d_]+[A-Za-z]\w*|[A-Z]+-\d\w*"
 # Three digits or more, as of a year, a date, an amount or a telephone number.
 _NUMBER = r"\+?\d(?:[-.,/]?\d){2,}\b"
 # What comes first of a text; so as often as it goes. No thing begins inside of a word.
 TOKEN_PATTERN = (
-    rf"(?P<address>{'|'.join(_ADDRESSES)})"
+    rf"(?P<address>{'|'.join((*_ADDRESSES, *_MARKUP))})"
     r"|(?P<amount>\d+[a-z]+\b)"  # 21st, 10km, 1990s
     rf"|(?P<code>{_CODE})"
     rf"|(?P<number>{_NUMBER})"
@@ -190,8 +206,9 @@ def protect(
 ) -> tuple[str, dict[str, str]]:
     """Puts placeholders in the places of what cannot be translated.
 
-    That is: addresses of pages and e-mail, files, paths, handles, tags, emoji, words
-    with digits, numbers of three digits or more (in the target language they may have
+    That is: addresses of pages and e-mail, files, paths, handles, tags, emoji, signs
+    such as > and §, what belongs to programs (`code`, {name}, %s, Ctrl+C), words with
+    digits, numbers of three digits or more (in the target language they may have
     other marks: see `rewrite_number`), and names that are not known.
     Characters of the sentence's own that are placeholders are left out.
 
@@ -238,6 +255,11 @@ def protect(
         originals[placeholder] = sentence[start:stop]
         end = stop
     return "".join((*pieces, sentence[end:])), originals
+
+
+def has_words(text: str) -> bool:
+    """Whether there is anything but digits and marks in a text."""
+    return any(own.isalnum() and not own.isdecimal() for own in text)
 
 
 def restore(text: str, originals: Mapping[str, str]) -> str:

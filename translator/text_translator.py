@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 from translator.config import SearchConfig
 from translator.errors import UserError
-from translator.languages import has_ascii_digits, has_spaces, number_marks
+from translator.languages import and_word, has_ascii_digits, has_spaces, number_marks
 from translator.placeholders import (
     NO_NAMES,
     CapitalRule,
     NumberMarks,
+    has_words,
     is_intact,
     protect,
     protect_copies,
@@ -69,7 +70,7 @@ class PreparedSentence(NamedTuple):
     @property
     def is_copy(self) -> bool:
         """Whether there is nothing in it to translate."""
-        return bool(self.originals) and not any(map(str.isalnum, self.text))
+        return bool(self.originals) and not has_words(self.text)
 
     def is_intact(self, hypothesis: Hypothesis) -> bool:
         """Whether all that stands for something is there, once."""
@@ -239,6 +240,7 @@ class TextTranslator(ABC):
         placeholders, they stand for what cannot be translated: see `protect`; numbers
         get the marks of the target language. Names that the network does not know are
         found by `capital_rule`, but not in a sentence whose words all have a capital.
+        An & is the word that it stands for.
 
         Args:
             sentence: One, as the user typed it.
@@ -247,7 +249,8 @@ class TextTranslator(ABC):
         before, sentence, after = unwrap(sentence)
         rest = self.target_language, before, after
         if not (self.tokenizer and self.tokenizer.placeholders):
-            return PreparedSentence(*self._fold(sentence), {}, *rest)
+            text, is_upper = self._fold(sentence)
+            return PreparedSentence(self._spell_and(text), is_upper, {}, *rest)
         placeholders = self.tokenizer.placeholders if is_protected else ""
         sentence = normalize_text(sentence)
         protected, originals = protect(sentence, placeholders)
@@ -256,12 +259,18 @@ class TextTranslator(ABC):
         if text == protected and (rule.inner or rule.first):
             text, originals = protect(sentence, placeholders, rule.is_unknown)
         rewritten = {key: self._rewrite(value) for key, value in originals.items()}
-        return PreparedSentence(text, is_upper, rewritten, *rest)
+        return PreparedSentence(self._spell_and(text), is_upper, rewritten, *rest)
 
     def _fold(self, sentence: str) -> tuple[str, bool]:
         if not self.capital_rule.folds:
             return sentence, False
         return fold_capitals(sentence, self.source_language)
+
+    def _spell_and(self, sentence: str) -> str:
+        """Returns a sentence with a word for each &, which corpora hardly hold."""
+        if " & " not in sentence or not (word := and_word(self.source_language)):
+            return sentence
+        return sentence.replace(" & ", f" {word} ")
 
     def _rewrite(self, original: str) -> str:
         """Returns what is copied as the target language writes it."""
