@@ -11,7 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+import numpy as np
+
+from translator.alignment import link_words
 from translator.config import SearchConfig
+from translator.emphasis import Mark, drop_marks, put_marks, take_marks
 from translator.errors import UserError
 from translator.languages import and_word, has_ascii_digits, has_spaces, number_marks
 from translator.placeholders import (
@@ -58,6 +62,7 @@ class PreparedSentence(NamedTuple):
         target_language: Code of the translation's, if it is known.
         before: The marks that were around it, and are around its translation.
         after: Those behind it.
+        marks: Those inside of it, see `emphasis`.
     """
 
     text: str
@@ -66,6 +71,7 @@ class PreparedSentence(NamedTuple):
     target_language: str = ""
     before: str = ""
     after: str = ""
+    marks: Sequence[Mark] = ()
 
     @property
     def is_copy(self) -> bool:
@@ -80,19 +86,45 @@ class PreparedSentence(NamedTuple):
         """Returns the hypotheses with those in front that lost nothing."""
         return sorted(hypotheses, key=self.is_intact, reverse=True)
 
-    def finish(self, translation: str) -> str:
-        """Returns what the user gets for what the network wrote."""
-        return f"{self.before}{self.finish_word(translation)}{self.after}"
+    def finish(self, translation: str, links: np.ndarray | None = None) -> str:
+        """Returns what the user gets for what the network wrote.
+
+        Args:
+            translation: Of `text`.
+            links: Which words of it come from which, see `link_words`.
+        """
+        translation = self._in_its_case(translation)
+        if self.marks:
+            translation = put_marks(translation, self.marks, links)
+        return f"{self.before}{restore(translation, self.originals)}{self.after}"
+
+    def finish_hypothesis(
+        self, hypothesis: Hypothesis, source_tokens: list[str]
+    ) -> Hypothesis:
+        """Returns a hypothesis with what the user gets as its text.
+
+        Args:
+            hypothesis: As the network wrote it.
+            source_tokens: The subwords of `text`.
+        """
+        links = None
+        if self.marks:
+            found = SentenceTranslation(self.text, source_tokens, [hypothesis])
+            links = link_words(found)
+        return replace(hypothesis, text=self.finish(hypothesis.text, links))
 
     def finish_word(self, word: str) -> str:
         """Returns a part of what the user gets, for that of what the network wrote."""
-        if self.is_upper:
-            word = capital_letters(word, self.target_language)
-        return restore(word, self.originals)
+        return restore(self._in_its_case(word), self.originals)
+
+    def _in_its_case(self, text: str) -> str:
+        return capital_letters(text, self.target_language) if self.is_upper else text
 
     def unfinish(self, beginning: str) -> str:
         """Returns what the network writes for the beginning of a translation."""
         beginning = beginning.removeprefix(self.before).removesuffix(self.after)
+        if self.marks:
+            beginning = drop_marks(beginning)
         beginning = protect_copies(beginning, self.originals)
         if self.is_upper:
             rest = small_letters(beginning[1:], self.target_language)
@@ -235,8 +267,8 @@ class TextTranslator(ABC):
     def prepare(self, sentence: str, is_protected: bool = True) -> PreparedSentence:
         """Returns a sentence as the network gets it.
 
-        Without marks around all of it, see `unwrap`, and in the letters that models
-        know: see `fold_capitals`. If the vocabulary has
+        Without marks around all of it, see `unwrap`, or inside of it, see `emphasis`,
+        and in the letters that models know: see `fold_capitals`. If the vocabulary has
         placeholders, they stand for what cannot be translated: see `protect`; numbers
         get the marks of the target language. Names that the network does not know are
         found by `capital_rule`, but not in a sentence whose words all have a capital.
@@ -247,7 +279,8 @@ class TextTranslator(ABC):
             is_protected: Whether placeholders may stand in it.
         """
         before, sentence, after = unwrap(sentence)
-        rest = self.target_language, before, after
+        sentence, marks = take_marks(sentence)
+        rest = self.target_language, before, after, marks
         if not (self.tokenizer and self.tokenizer.placeholders):
             text, is_upper = self._fold(sentence)
             return PreparedSentence(self._spell_and(text), is_upper, {}, *rest)
@@ -338,15 +371,15 @@ class TextTranslator(ABC):
             found = self.search_sentences(texts, search, count, **options)
             lost = []
             for i, translation in zip(places, found, strict=True):
-                own = prepared[i]
+                own, tokens = prepared[i], translation.source_tokens
                 hypotheses = own.intact_first(translation.hypotheses)
                 if not own.is_intact(hypotheses[0]):
                     prepared[i] = self.prepare(sentences[i], is_protected=False)
                     lost.append(i)
                 results[i] = SentenceTranslation(
                     sentences[i],
-                    translation.source_tokens,
-                    _distinct(replace(h, text=own.finish(h.text)) for h in hypotheses)[
+                    tokens,
+                    _distinct(own.finish_hypothesis(h, tokens) for h in hypotheses)[
                         :num_hypotheses
                     ],
                 )
