@@ -226,6 +226,7 @@ def test_gates_need_no_tensorflow(make_run, monkeypatch):
         ("See www.example.com in 345 days.", "See www.example.com ", "in"),
         ("See www.example.com in 345 days.", "See www.example.com in ", "345"),
         ("SEE www.example.com IN THE HOUSE.", "SEE www.example.com ", "IN"),
+        ("See the **red house**.", "See the **", "red"),
     ],
 )
 def test_alternatives_behind_what_is_copied(sentence, prefix, word):

@@ -168,6 +168,7 @@ def alternatives(
     tokenizer = translator.tokenizer
     source, beginning = tokenizer.encode_batch([prepared.text, prefix])
     beginning.pop()  # EOS
+    source_tokens = tokenizer.tokens(source)
     if source == [EOS_ID] or prepared.is_copy:
         return []
     at_word_start = not prefix or prefix[-1].isspace()
@@ -189,7 +190,7 @@ def alternatives(
                 _word_at(translator, hypothesis, len(beginning))
             )
             log_prob = float(hypothesis.token_log_probs[len(beginning)])
-            hypothesis = replace(hypothesis, text=prepared.finish(hypothesis.text))
+            hypothesis = prepared.finish_hypothesis(hypothesis, source_tokens)
             if word:
                 found.setdefault(word, Alternative(word, log_prob, hypothesis))
         if len(found) >= count:
