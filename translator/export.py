@@ -305,7 +305,8 @@ class ServingModule(tf.Module):
         return tf.cond(tf.reduce_any(is_lost), replace, lambda: (translations, scores))
 
     def _prepare(self, sentences):
-        """`TextTranslator.prepare` in the graph, of normalised sentences.
+        """`TextTranslator.prepare` in the graph, of normalised sentences; but for
+        `emphasis`, which needs to know which words come from which.
 
         Returns:
             `ProtectedSentences` in the letters that models know, and bool `(N,)`:
