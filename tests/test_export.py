@@ -289,7 +289,7 @@ PROTECTED_TEXTS = [
     f"The {PLACEHOLDERS[1]} house on 1234.",
     " http://example.org/a \n",
     "Nobody",
-    '(GO TO www.Example.com!) "Is it “on” a_b1? *No.*"',
+    '(GO TO www.Example.com!) "Is it “on” a_b1? No."',
     f"{'We sang, ' * 28}I.",  # more than 200 characters, and within what it knows
     "",
 ]

@@ -55,8 +55,9 @@ def take_marks(sentence: str) -> tuple[str, list[Mark]]:
     """Returns a sentence without the marks inside of it, and these, the outer first.
 
     Example:
-        >>> take_marks("The **red** house")
-        ('The red house', [Mark(opening='**', closing='**', first=1, last=1)])
+        >>> plain, [mark] = take_marks("The **red** house")
+        >>> plain, mark.opening, mark.first
+        ('The red house', '**', 1)
     """
     plain, spans = _take(sentence)
     starts = [word.start() for word in re.finditer(r"\S+", plain)]
