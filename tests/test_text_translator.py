@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from translator.config import SearchConfig
 from translator.errors import UserError
-from translator.placeholders import NUMBERS, PLACEHOLDERS, THINGS, CapitalRule, protect
+from translator.placeholders import (
+    NUMBERS,
+    PLACEHOLDERS,
+    THINGS,
+    CapitalRule,
+    protect,
+    with_ascii_digits,
+)
 from translator.text import normalize_text
 from translator.text_translator import PreparedSentence, TextTranslator
 from translator.tokenizer import token_labels
@@ -295,15 +302,19 @@ def test_marks_around_a_sentence_go_past_the_network():
     assert translator.prepare("(We sing.)").unfinish("(We") == "We"
 
 
+# Without control characters, which become spaces; U+FFFD, which is dropped; İ, which is
+# two characters when small; an &, which becomes a word; and marks around words, of which
+# it is not sure on which side of other signs they end.
+CHARACTERS = st.characters(
+    codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="&*~_[İ\ufffd"
+)
 PIECES = ["www.example.com", "👩‍👩‍👧", "Oyelaran", "we", "A1", " ", ". "]
 
 
 @settings(deadline=None)
 @given(
     st.lists(
-        # Of marks around words it is not sure on which side of other signs they end.
-        st.text(st.characters(exclude_characters="*~_["), max_size=9)
-        | st.sampled_from(PIECES),
+        st.text(CHARACTERS, max_size=9) | st.sampled_from(PIECES),
         max_size=12,
     )
 )
@@ -311,6 +322,11 @@ def test_a_network_that_copies_gives_every_text_back(pieces):
     """Catches: a thing put back in another one's place, or lost between sentences."""
     text = "".join(pieces)
     [translation] = CopyTranslator().translate([text], GREEDY)
-    expected = normalize_text(text.translate(dict.fromkeys(map(ord, PLACEHOLDERS))))
-    # Sentences whose words all have capitals come back in small letters.
-    assert normalize_text(translation.text).casefold() == expected.casefold()
+    expected = text.translate(dict.fromkeys(map(ord, PLACEHOLDERS)))
+    assert comparable(translation.text) == comparable(expected)
+
+
+def comparable(text):
+    """What of a text comes back: sentences whose words all have capitals do so in small
+    letters, numbers in digits and with marks of the target language."""
+    return with_ascii_digits(normalize_text(text)).casefold().replace(",", ".")
