@@ -303,8 +303,8 @@ def test_marks_around_a_sentence_go_past_the_network():
 
 
 # Without control characters, which become spaces; U+FFFD, which is dropped; İ, which is
-# two characters when small; an &, which becomes a word; and marks around words, of which
-# it is not sure on which side of other signs they end.
+# two characters when small; an &, which becomes a word; and marks around words, which
+# may end on another side of other signs.
 CHARACTERS = st.characters(
     codec="utf-8", exclude_categories=["Cc", "Cs"], exclude_characters="&*~_[İ\ufffd"
 )
